@@ -1,0 +1,122 @@
+// Package artifact writes and reads the files that carry a training job from
+// graph construction to execution: step.onnx, eval.onnx, infer.onnx and
+// manifest.json.
+//
+// The set is self-contained. Any ONNX tool can run the three models; the
+// manifest says how: which inputs they take, where each parameter lies in the
+// flat state vectors, and which scalars have to be fed at every step.
+package artifact
+
+import "github.com/ortrain/ortrain/graphs/ir"
+
+// Format is the version of the manifest layout written by this package.
+const Format = 1
+
+// The file names of an artifact set, all in one folder.
+const (
+	StepFile     = "step.onnx"
+	EvalFile     = "eval.onnx"
+	InferFile    = "infer.onnx"
+	ManifestFile = "manifest.json"
+)
+
+// Names of the graph inputs and outputs that every artifact set shares.
+//
+// step.onnx maps (Images, Targets, Params, slots…, Stats, hyper-parameters…)
+// to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, Logits).
+// eval.onnx maps (Images, Params, Stats) to (Logits); its batch is dynamic.
+// infer.onnx maps (Images) to (Logits); its batch is dynamic.
+const (
+	Images    = "images"  // float32 N×C×H×W, normalised
+	Targets   = "targets" // float32 N×K, rows sum to one
+	Params    = "params"  // float32 vector of all trainable parameters
+	Stats     = "stats"   // float32 vector of all running statistics
+	Loss      = "loss"    // float32 scalar, mean over the batch
+	Logits    = "logits"  // float32 N×K
+	OutSuffix = "_out"
+)
+
+// Manifest describes an artifact set. It is stored as JSON.
+type Manifest struct {
+	Format    int           `json:"format"`
+	Producer  string        `json:"producer"`
+	Model     ModelInfo     `json:"model"`
+	Optimizer OptimizerInfo `json:"optimizer"`
+	// Batch is the static batch size of step.onnx.
+	Batch int `json:"batch"`
+	// Lowering names the provider the step graph was lowered for ("cpu").
+	Lowering string `json:"lowering"`
+	Opset    int    `json:"opset"`
+	// Parameters tile the params vector (and each slot) without gaps, in order.
+	Parameters []TensorInfo `json:"parameters"`
+	// Statistics tile the stats vector without gaps, in order.
+	Statistics []TensorInfo `json:"statistics"`
+	// Slots are the optimizer's state vectors, each as long as params.
+	Slots []SlotInfo `json:"slots"`
+	// Hyper lists the scalar float32 inputs (shape []) of step.onnx.
+	Hyper []HyperInfo `json:"hyperparameters"`
+	// Seed is the seed of the initial parameters.
+	Seed uint64 `json:"seed"`
+	// Files maps each model's file name to its SHA-256 in hexadecimal.
+	Files map[string]string `json:"files"`
+	// Hash identifies what a checkpoint must agree with to be resumed:
+	// model, optimizer and state layout. Hexadecimal SHA-256.
+	Hash string `json:"hash"`
+}
+
+// ModelInfo says which network the set trains.
+type ModelInfo struct {
+	Name    string            `json:"name"`
+	Options map[string]string `json:"options,omitempty"`
+	Classes int               `json:"classes"`
+	// Input is C, H, W.
+	Input [3]int `json:"input"`
+	// FLOPs counts multiply-adds of convolutions and matrix products of one
+	// image's forward pass.
+	FLOPs int64 `json:"flops"`
+}
+
+// OptimizerInfo says which update rule step.onnx holds.
+type OptimizerInfo struct {
+	Name    string            `json:"name"`
+	Options map[string]string `json:"options,omitempty"`
+}
+
+// TensorInfo places one tensor inside a flat vector. Offset and Size count
+// float32 elements.
+type TensorInfo struct {
+	Name   string  `json:"name"`
+	Shape  []int   `json:"shape"`
+	Offset int     `json:"offset"`
+	Size   int     `json:"size"`
+	Init   ir.Init `json:"init"`
+	// Decay tells whether weight decay applies (parameters only).
+	Decay bool `json:"decay,omitempty"`
+}
+
+// SlotInfo is one optimizer state vector; Init fills it before step 0.
+type SlotInfo struct {
+	Name string  `json:"name"`
+	Init float32 `json:"init"`
+}
+
+// HyperInfo is one scalar input of step.onnx with the value used when the
+// caller does not set it.
+type HyperInfo struct {
+	Name    string  `json:"name"`
+	Default float32 `json:"default"`
+}
+
+// ParamCount returns the length of the params vector.
+func (m *Manifest) ParamCount() int { return span(m.Parameters) }
+
+// StatCount returns the length of the stats vector.
+func (m *Manifest) StatCount() int { return span(m.Statistics) }
+
+func span(ts []TensorInfo) int {
+	if len(ts) == 0 {
+		return 0
+	}
+	last := ts[len(ts)-1]
+	return last.Offset + last.Size
+}
