@@ -1,0 +1,173 @@
+package ir
+
+import "fmt"
+
+// MaxRank is the highest rank of Slice and Pad.
+const MaxRank = 4
+
+// Reshape gives the same elements another static shape (rank ≤ MaxRank; unused
+// dimensions of To are 0).
+type Reshape struct{ To [MaxRank]int }
+
+// ReshapeTo makes the operator from a shape.
+func ReshapeTo(s Shape) Reshape {
+	var r Reshape
+	if len(s) > MaxRank {
+		panic(fmt.Sprintf("ir: reshape to %v exceeds rank %d", s, MaxRank))
+	}
+	copy(r.To[:], s)
+	return r
+}
+
+func (Reshape) Kind() string { return "Reshape" }
+
+// Shape returns the target shape.
+func (o Reshape) Shape() Shape {
+	var s Shape
+	for _, d := range o.To {
+		if d == 0 {
+			break
+		}
+		s = append(s, d)
+	}
+	return s
+}
+
+func (o Reshape) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 1); err != nil {
+		return nil, err
+	}
+	s := o.Shape()
+	if s.Size() != in[0].Shape.Size() {
+		return nil, fmt.Errorf("%v does not reshape to %v", in[0].Shape, s)
+	}
+	return []Type{{Float32, s}}, nil
+}
+
+// Slice takes Size[i] elements from Start[i] in steps of Step[i] on each axis i
+// below the input's rank.
+type Slice struct{ Start, Step, Size [MaxRank]int }
+
+func (Slice) Kind() string { return "Slice" }
+
+// Subsample keeps every stride-th row and column of an N×C×H×W map: the
+// identity shortcut of a strided residual block (He et al. 2015, option A).
+func Subsample(x Shape, stride int) Slice {
+	return Slice{
+		Step: [MaxRank]int{1, 1, stride, stride},
+		Size: [MaxRank]int{x[0], x[1], (x[2] + stride - 1) / stride, (x[3] + stride - 1) / stride},
+	}
+}
+
+func (o Slice) fits(s Shape) error {
+	if len(s) > MaxRank {
+		return fmt.Errorf("rank of %v exceeds %d", s, MaxRank)
+	}
+	for i, d := range s {
+		if o.Start[i] < 0 || o.Step[i] < 1 || o.Size[i] < 1 || o.Start[i]+(o.Size[i]-1)*o.Step[i] >= d {
+			return fmt.Errorf("start %d, step %d, size %d leave axis %d of %v", o.Start[i], o.Step[i], o.Size[i], i, s)
+		}
+	}
+	return nil
+}
+
+func (o Slice) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 1); err != nil {
+		return nil, err
+	}
+	s := in[0].Shape
+	if err := o.fits(s); err != nil {
+		return nil, err
+	}
+	return []Type{F32(o.Size[:len(s)]...)}, nil
+}
+
+// SliceGrad is the gradient of Slice: it spreads dy over zeros of the shape
+// Input of the sliced value.
+type SliceGrad struct {
+	Slice
+	Input [MaxRank]int
+}
+
+func (SliceGrad) Kind() string { return "SliceGrad" }
+
+func (o SliceGrad) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 1); err != nil {
+		return nil, err
+	}
+	dy := in[0].Shape
+	if len(dy) > MaxRank || !dy.Equal(Shape(o.Size[:len(dy)])) {
+		return nil, fmt.Errorf("gradient is %v, want %v", dy, o.Size)
+	}
+	x := Shape(o.Input[:len(dy)])
+	if err := o.fits(x); err != nil {
+		return nil, err
+	}
+	return []Type{F32(x...)}, nil
+}
+
+// Pad surrounds the input by zeros: Before[i] and After[i] elements on axis i.
+type Pad struct{ Before, After [MaxRank]int }
+
+func (Pad) Kind() string { return "Pad" }
+
+func (o Pad) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 1); err != nil {
+		return nil, err
+	}
+	s := in[0].Shape
+	if len(s) > MaxRank {
+		return nil, fmt.Errorf("rank of %v exceeds %d", s, MaxRank)
+	}
+	out := append(Shape(nil), s...)
+	for i := range s {
+		if o.Before[i] < 0 || o.After[i] < 0 {
+			return nil, fmt.Errorf("padding %v, %v must not be negative", o.Before, o.After)
+		}
+		out[i] += o.Before[i] + o.After[i]
+	}
+	return []Type{F32(out...)}, nil
+}
+
+// Concat joins vectors end to end.
+type Concat struct{}
+
+func (Concat) Kind() string { return "Concat" }
+
+func (Concat) Infer(in []Type) ([]Type, error) {
+	if len(in) == 0 {
+		return nil, fmt.Errorf("takes at least one input")
+	}
+	if err := arity(in, len(in)); err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, t := range in {
+		if len(t.Shape) != 1 {
+			return nil, fmt.Errorf("input %v is not a vector", t.Shape)
+		}
+		n += t.Shape[0]
+	}
+	return []Type{F32(n)}, nil
+}
+
+// Split cuts a flat vector into consecutive tensors of the given shapes.
+type Split struct{ Parts *[]Shape }
+
+func (Split) Kind() string { return "Split" }
+
+func (o Split) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 1); err != nil {
+		return nil, err
+	}
+	out := make([]Type, len(*o.Parts))
+	n := 0
+	for i, s := range *o.Parts {
+		out[i] = Type{Float32, s}
+		n += s.Size()
+	}
+	if len(in[0].Shape) != 1 || in[0].Shape[0] != n {
+		return nil, fmt.Errorf("input %v does not split into %d elements", in[0].Shape, n)
+	}
+	return out, nil
+}
