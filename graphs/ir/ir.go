@@ -75,7 +75,7 @@ func (t Type) String() string { return t.DType.String() + " " + t.Shape.String()
 // F32 is the type of a float32 tensor of the given dimensions.
 func F32(dims ...int) Type { return Type{Float32, Shape(dims)} }
 
-// Op is an operator with its attributes: a comparable struct of this package.
+// Op is an operator with its attributes: a struct of this package.
 type Op interface {
 	// Kind names the operator, e.g. "Conv".
 	Kind() string

@@ -29,8 +29,8 @@ func (o MatMul) Infer(in []Type) ([]Type, error) {
 	return []Type{F32(m, n)}, nil
 }
 
-// Sum adds up over the given axes (a bit set, so that the struct stays
-// comparable): bit i is axis i. Kept axes have size 1 when Keep is set.
+// Sum adds up over the given axes (a bit set: bit i is
+// axis i). Kept axes have size 1 when Keep is set.
 type Sum struct {
 	Axes uint
 	Keep bool

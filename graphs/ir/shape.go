@@ -152,7 +152,7 @@ func (Concat) Infer(in []Type) ([]Type, error) {
 }
 
 // Split cuts a flat vector into consecutive tensors of the given shapes.
-type Split struct{ Parts *[]Shape }
+type Split struct{ Parts []Shape }
 
 func (Split) Kind() string { return "Split" }
 
@@ -160,9 +160,9 @@ func (o Split) Infer(in []Type) ([]Type, error) {
 	if err := arity(in, 1); err != nil {
 		return nil, err
 	}
-	out := make([]Type, len(*o.Parts))
+	out := make([]Type, len(o.Parts))
 	n := 0
-	for i, s := range *o.Parts {
+	for i, s := range o.Parts {
 		out[i] = Type{Float32, s}
 		n += s.Size()
 	}

@@ -1,0 +1,117 @@
+// Package models is the zoo: one file a family, each registering the networks
+// it can build.
+package models
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/nn"
+)
+
+// Config is what a job decides about a network.
+type Config struct {
+	Classes int
+	// Input is C, H, W.
+	Input [3]int
+	// Options are the family's own switches by name, e.g. "shortcut": "B".
+	Options map[string]string
+}
+
+// Option is a switch of a family: the default comes first.
+type Option struct {
+	Name   string
+	Values []string
+	Help   string
+}
+
+// Model is a registered network.
+type Model struct {
+	Name        string
+	Description string
+	// Source is the paper that defines it.
+	Source  string
+	Options []Option
+	// MinInput is the smallest height and width it takes.
+	MinInput int
+	// Forward appends the network to b's graph: from x N×C×H×W to logits
+	// N×Classes. The configuration has been checked by Resolve.
+	Forward func(b *nn.Builder, x *ir.Value, c Config) *ir.Value
+}
+
+var registry = map[string]*Model{}
+
+// Register adds a network; a taken name is a programmer's mistake.
+func Register(m *Model) {
+	if registry[m.Name] != nil {
+		panic(fmt.Sprintf("models: %q is registered twice", m.Name))
+	}
+	registry[m.Name] = m
+}
+
+// Names lists the registered networks in natural order (resnet8 before
+// resnet20).
+func Names() []string {
+	names := make([]string, 0, len(registry))
+	for n := range registry {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if la, lb := strings.TrimRight(a, "0123456789"), strings.TrimRight(b, "0123456789"); la == lb && len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// Lookup returns a registered network; ok is false for an unknown name.
+func Lookup(name string) (m *Model, ok bool) {
+	m, ok = registry[name]
+	return m, ok
+}
+
+// Resolve checks a configuration and fills in the options' defaults; c is not
+// changed.
+func (m *Model) Resolve(c Config) (Config, error) {
+	if c.Classes < 2 {
+		return c, fmt.Errorf("model %s: needs at least 2 classes, have %d", m.Name, c.Classes)
+	}
+	if c.Input[0] < 1 || c.Input[1] < m.MinInput || c.Input[2] < m.MinInput {
+		return c, fmt.Errorf("model %s: takes images of at least %d×%d pixels, have %d×%d with %d channels",
+			m.Name, m.MinInput, m.MinInput, c.Input[1], c.Input[2], c.Input[0])
+	}
+	options := map[string]string{}
+	for _, o := range m.Options {
+		options[o.Name] = o.Values[0]
+	}
+	for name, value := range c.Options {
+		i := slices.IndexFunc(m.Options, func(o Option) bool { return o.Name == name })
+		if i < 0 {
+			known := make([]string, len(m.Options))
+			for j, o := range m.Options {
+				known[j] = o.Name
+			}
+			return c, fmt.Errorf("model %s: no option %q; it has %s", m.Name, name, strings.Join(known, ", "))
+		}
+		if !slices.Contains(m.Options[i].Values, value) {
+			return c, fmt.Errorf("model %s: option %s takes %s, not %q", m.Name, name, strings.Join(m.Options[i].Values, " or "), value)
+		}
+		options[name] = value
+	}
+	c.Options = options
+	return c, nil
+}
+
+// Layout builds the network once on a scratch graph and returns what it
+// declares. c must come from Resolve.
+func (m *Model) Layout(c Config) nn.Layout {
+	g := ir.New("layout")
+	src := &nn.Collector{G: g}
+	b := &nn.Builder{G: g, Source: src, Training: true}
+	x := g.Input("images", ir.F32(2, c.Input[0], c.Input[1], c.Input[2]))
+	m.Forward(b, x, c)
+	return src.Layout
+}

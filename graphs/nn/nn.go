@@ -1,0 +1,128 @@
+// Package nn builds the forward graphs of networks out of ir operators: layers
+// that declare their parameters by name, in training or in inference form.
+//
+// A model is a function of a Builder. It runs more than once: first on a
+// scratch graph to learn which parameters and statistics it declares, then on
+// the graphs of the artifacts, where the same declarations are answered with
+// slices of the flat state vectors or with initializers.
+package nn
+
+import (
+	"fmt"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+)
+
+// Tensor declares a parameter or a running statistic.
+type Tensor struct {
+	Name  string
+	Shape ir.Shape
+	Init  ir.Init
+	// Norm and Bias classify a parameter: what weight decay may leave out.
+	Norm, Bias bool
+}
+
+// Source answers declarations with values of the graph being built.
+type Source interface {
+	Param(t Tensor) *ir.Value
+	Stat(t Tensor) *ir.Value
+}
+
+// StatUpdate asks for a running statistic to be moved towards a batch's value:
+// running ← (1−m)·running + m·Scale·Batch.
+type StatUpdate struct {
+	Name  string
+	Batch *ir.Value
+	Scale float32
+}
+
+// Builder builds one graph. The zero value is not usable: G and Source must
+// be set.
+type Builder struct {
+	G      *ir.Graph
+	Source Source
+	// Training selects batch statistics and records StatUpdates.
+	Training bool
+	// ZeroGamma starts the last norm of each residual branch at zero.
+	ZeroGamma bool
+	// StatUpdates lists what the training graph has to do to the running
+	// statistics, in the order of their declaration.
+	StatUpdates []StatUpdate
+}
+
+// Epsilon is the constant of batch normalisation, PyTorch's default.
+const Epsilon = 1e-5
+
+// Conv declares NAME.weight (out × in/groups × k × k, He normal over the
+// fan-out as torchvision does, no bias) and applies it.
+func (b *Builder) Conv(name string, x *ir.Value, out, k int, attr ir.ConvAttr) *ir.Value {
+	w := b.Source.Param(Tensor{
+		Name:  name + ".weight",
+		Shape: ir.Shape{out, x.Shape[1] / attr.Groups, k, k},
+		Init:  ir.Init{Kind: ir.InitHeNormal, Fan: out * k * k / attr.Groups},
+	})
+	return b.G.One(name, ir.Conv{ConvAttr: attr}, x, w)
+}
+
+// BatchNorm declares NAME.weight (γ), NAME.bias (β), NAME.running_mean and
+// NAME.running_var, each [C], and normalises x N×C×H×W.
+func (b *Builder) BatchNorm(name string, x *ir.Value) *ir.Value {
+	return b.batchNorm(name, x, ir.InitOnes)
+}
+
+// LastBatchNorm is BatchNorm for the norm that ends a residual branch: with
+// ZeroGamma its γ starts at zero, so that the block starts as the identity
+// (Goyal et al. 2017, §5.1).
+func (b *Builder) LastBatchNorm(name string, x *ir.Value) *ir.Value {
+	if b.ZeroGamma {
+		return b.batchNorm(name, x, ir.InitZeros)
+	}
+	return b.BatchNorm(name, x)
+}
+
+func (b *Builder) batchNorm(name string, x *ir.Value, gamma ir.InitKind) *ir.Value {
+	c := ir.Shape{x.Shape[1]}
+	scale := b.Source.Param(Tensor{Name: name + ".weight", Shape: c, Init: ir.Init{Kind: gamma}, Norm: true})
+	shift := b.Source.Param(Tensor{Name: name + ".bias", Shape: c, Init: ir.Init{Kind: ir.InitZeros}, Norm: true, Bias: true})
+	mean := b.Source.Stat(Tensor{Name: name + ".running_mean", Shape: c, Init: ir.Init{Kind: ir.InitZeros}})
+	variance := b.Source.Stat(Tensor{Name: name + ".running_var", Shape: c, Init: ir.Init{Kind: ir.InitOnes}})
+	if !b.Training {
+		return b.G.One(name, ir.BatchNormInfer{Eps: Epsilon}, x, scale, shift, mean, variance)
+	}
+	out := b.G.Apply(name, ir.BatchNormTrain{Eps: Epsilon}, x, scale, shift)
+	// The batch's variance is biased; the running one is the unbiased
+	// estimate, as in PyTorch. A single element has no unbiased variance.
+	unbias := float32(1)
+	if n := x.Shape.Size() / x.Shape[1]; n > 1 {
+		unbias = float32(n) / float32(n-1)
+	}
+	b.StatUpdates = append(b.StatUpdates,
+		StatUpdate{name + ".running_mean", out[1], 1},
+		StatUpdate{name + ".running_var", out[2], unbias})
+	return out[0]
+}
+
+// Relu is the rectifier.
+func (b *Builder) Relu(name string, x *ir.Value) *ir.Value {
+	return b.G.One(name, ir.Unary{F: ir.Relu}, x)
+}
+
+// Add is the sum of two values of one shape, or one that broadcasts.
+func (b *Builder) Add(name string, x, y *ir.Value) *ir.Value {
+	return b.G.One(name, ir.Binary{F: ir.Add}, x, y)
+}
+
+// Linear declares NAME.weight (out × in) and NAME.bias [out], both drawn from
+// U(−1/√in, 1/√in) as PyTorch's Linear does, and returns x·weightᵀ + bias for
+// x N×in.
+func (b *Builder) Linear(name string, x *ir.Value, out int) *ir.Value {
+	if len(x.Shape) != 2 {
+		panic(fmt.Sprintf("nn: linear %q takes a matrix, have %v", name, x.Shape))
+	}
+	in := x.Shape[1]
+	init := ir.Init{Kind: ir.InitUniform, Bound: 1 / sqrt(in)}
+	w := b.Source.Param(Tensor{Name: name + ".weight", Shape: ir.Shape{out, in}, Init: init})
+	bias := b.Source.Param(Tensor{Name: name + ".bias", Shape: ir.Shape{out}, Init: init, Bias: true})
+	y := b.G.One(name+".matmul", ir.MatMul{TransB: true}, x, w)
+	return b.G.One(name, ir.Binary{F: ir.Add}, y, bias)
+}
