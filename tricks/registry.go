@@ -47,7 +47,16 @@ func (r *Registry[T]) Defaults(name string) (T, error) {
 		return f(), nil
 	}
 	var none T
-	return none, fmt.Errorf("unknown %s %q%s", r.kind, name, nearest.Hint(name, r.Names()))
+	return none, fmt.Errorf("unknown %s %q%s", r.noun(), name, nearest.Hint(name, r.Names()))
+}
+
+// noun is what an error calls an entry: a schedule, but a pixel trick.
+func (r *Registry[T]) noun() string {
+	switch r.kind {
+	case Pixel, Batch, Target:
+		return string(r.kind) + " trick"
+	}
+	return string(r.kind)
 }
 
 // Names returns the names a recipe may use, sorted.

@@ -42,7 +42,7 @@ func TestCatalogue(t *testing.T) {
 	if again, _ := pixels.Defaults("crop"); again.Size != 2 {
 		t.Error("changing options changed the defaults")
 	}
-	if _, err := pixels.Defaults("corp"); err == nil || err.Error() != `unknown pixel "corp"; did you mean "crop"?` {
+	if _, err := pixels.Defaults("corp"); err == nil || err.Error() != `unknown pixel trick "corp"; did you mean "crop"?` {
 		t.Errorf("Defaults(corp): %v", err)
 	}
 	if _, err := warm.Defaults("gradual"); err != nil {
