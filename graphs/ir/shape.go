@@ -171,3 +171,29 @@ func (o Split) Infer(in []Type) ([]Type, error) {
 	}
 	return out, nil
 }
+
+// Runs is a constant vector made of runs of equal elements: Lengths[i] times
+// Values[i]. It takes no input.
+type Runs struct {
+	Lengths []int
+	Values  []float32
+}
+
+func (Runs) Kind() string { return "Runs" }
+
+func (o Runs) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 0); err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, l := range o.Lengths {
+		if l < 1 {
+			return nil, fmt.Errorf("run lengths %v must be positive", o.Lengths)
+		}
+		n += l
+	}
+	if n == 0 || len(o.Lengths) != len(o.Values) {
+		return nil, fmt.Errorf("have %d lengths and %d values", len(o.Lengths), len(o.Values))
+	}
+	return []Type{F32(n)}, nil
+}

@@ -1,0 +1,92 @@
+package lower
+
+import (
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+func init() {
+	register("Conv", form{name: "conv", emit: func(e *Emitter, n *ir.Node) bool {
+		a := n.Op.(ir.Conv).ConvAttr
+		e.emit("Conv", e.inputs(n), []string{e.out(n.Out[0])}, convAttrs(a)...)
+		return true
+	}})
+	register("ConvGradInput", form{name: "conv_flipped", emit: emitConvFlipped})
+	register("ConvGradInput", form{name: "conv_transpose", rank: worse(1), emit: emitConvTranspose})
+}
+
+func convAttrs(a ir.ConvAttr) []*onnx.AttributeProto {
+	var attrs []*onnx.AttributeProto
+	if a.Stride != [2]int{1, 1} {
+		attrs = append(attrs, attrPair("strides", a.Stride))
+	}
+	if a.Pad != [4]int{} {
+		attrs = append(attrs, attrPads(a.Pad))
+	}
+	if a.Dilation != [2]int{1, 1} {
+		attrs = append(attrs, attrPair("dilations", a.Dilation))
+	}
+	if a.Groups != 1 {
+		attrs = append(attrs, onnx.AttrInt("group", int64(a.Groups)))
+	}
+	return attrs
+}
+
+func attrPair(name string, p [2]int) *onnx.AttributeProto {
+	return onnx.AttrInts(name, int64(p[0]), int64(p[1]))
+}
+
+func attrPads(p [4]int) *onnx.AttributeProto {
+	return onnx.AttrInts("pads", int64(p[0]), int64(p[1]), int64(p[2]), int64(p[3]))
+}
+
+// flippedWeights emits w O×I×kh×kw with input and output channels exchanged
+// and both spatial axes reversed: I×O×kh×kw.
+func (e *Emitter) flippedWeights(w *ir.Value) string {
+	t := e.do("Transpose", []string{e.in(w)}, onnx.AttrInts("perm", 1, 0, 2, 3))
+	if w.Shape[2] == 1 && w.Shape[3] == 1 {
+		return t
+	}
+	// The end of a reversed slice lies before the first element; any value
+	// at or below −(size+1) says so.
+	const begin = -(1 << 30)
+	return e.do("Slice", []string{t, e.ints(-1, -1), e.ints(begin, begin), e.ints(2, 3), e.ints(-1, -1)})
+}
+
+// emitConvFlipped: for stride 1 the input gradient is a convolution of dy with
+// the flipped weights, which the runtime computes faster than ConvTranspose.
+func emitConvFlipped(e *Emitter, n *ir.Node) bool {
+	op := n.Op.(ir.ConvGradInput)
+	w := n.In[1]
+	if op.Stride != [2]int{1, 1} || op.Groups != 1 {
+		return false
+	}
+	var pad [4]int
+	for i := range 4 {
+		pad[i] = (w.Shape[2+i%2]-1)*op.Dilation[i%2] - op.Pad[i]
+		if pad[i] < 0 {
+			return false
+		}
+	}
+	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: 1}
+	e.emit("Conv", []string{e.in(n.In[0]), e.flippedWeights(w)}, []string{e.out(n.Out[0])}, convAttrs(a)...)
+	return true
+}
+
+// emitConvTranspose serves every convolution. output_padding restores the rows
+// and columns that the forward stride left unread.
+func emitConvTranspose(e *Emitter, n *ir.Node) bool {
+	op := n.Op.(ir.ConvGradInput)
+	dy, w := n.In[0].Shape, n.In[1].Shape
+	var extra [2]int
+	for i := range 2 {
+		full := (dy[2+i]-1)*op.Stride[i] + (w[2+i]-1)*op.Dilation[i] + 1
+		extra[i] = op.Input[i] + op.Pad[i] + op.Pad[i+2] - full
+	}
+	attrs := convAttrs(op.ConvAttr)
+	if extra != [2]int{} {
+		attrs = append(attrs, attrPair("output_padding", extra))
+	}
+	e.emit("ConvTranspose", e.inputs(n), []string{e.out(n.Out[0])}, attrs...)
+	return true
+}

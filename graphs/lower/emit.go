@@ -1,0 +1,245 @@
+package lower
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// microsoft is the operator domain of ONNX Runtime's own operators.
+const microsoft = "com.microsoft"
+
+// Emitter collects the ONNX nodes of a model.
+type Emitter struct {
+	g     *ir.Graph
+	opts  Options
+	uses  map[*ir.Value][]*ir.Node
+	graph *onnx.GraphProto
+	// skip holds nodes that a fusion has taken over; fused the function that
+	// emits a fusion in place of its last node.
+	skip  map[*ir.Node]bool
+	fused map[*ir.Node]func()
+
+	names   map[*ir.Value]string
+	taken   map[string]bool
+	consts  map[string]string
+	shared  map[string]string
+	domains map[string]bool
+	current *ir.Node
+}
+
+func newEmitter(g *ir.Graph, o Options) *Emitter {
+	e := &Emitter{
+		g: g, opts: o, uses: g.Uses(),
+		graph:   &onnx.GraphProto{Name: g.Name},
+		skip:    map[*ir.Node]bool{},
+		fused:   map[*ir.Node]func(){},
+		names:   map[*ir.Value]string{},
+		taken:   map[string]bool{},
+		consts:  map[string]string{},
+		shared:  map[string]string{},
+		domains: map[string]bool{},
+	}
+	for _, v := range g.Inputs {
+		e.names[v] = v.Name
+		e.taken[v.Name] = true
+	}
+	// A value that leaves the graph is emitted under its output name; the
+	// first one wins, further names get an Identity.
+	for _, o := range g.Outputs {
+		if o.Value.Node != nil && e.names[o.Value] == "" {
+			e.names[o.Value] = o.Name
+		}
+		e.taken[o.Name] = true
+	}
+	return e
+}
+
+// in returns the ONNX name of a value that is read.
+func (e *Emitter) in(v *ir.Value) string {
+	if name := e.names[v]; name != "" {
+		return name
+	}
+	if !v.IsConst() {
+		// Computed values are named when first mentioned, before or after
+		// their node is emitted.
+		name := e.fresh(v.Name)
+		e.names[v] = name
+		return name
+	}
+	name := e.floats(v.Shape, v.Data)
+	e.names[v] = name
+	return name
+}
+
+// out returns the ONNX name of a value that is about to be emitted.
+func (e *Emitter) out(v *ir.Value) string { return e.in(v) }
+
+func (e *Emitter) fresh(name string) string {
+	for n, i := name, 1; ; i++ {
+		if !e.taken[n] {
+			e.taken[n] = true
+			return n
+		}
+		n = fmt.Sprintf("%s_%d", name, i)
+	}
+}
+
+// tmp makes a name for an intermediate value of the current node.
+func (e *Emitter) tmp(what string) string {
+	base := "v"
+	if e.current != nil {
+		base = e.current.Name
+	}
+	return e.fresh(base + "/" + what)
+}
+
+// emit appends a node writing the named outputs. An op type may carry a domain
+// prefix "com.microsoft:".
+func (e *Emitter) emit(op string, in []string, out []string, attrs ...*onnx.AttributeProto) {
+	domain, name, ok := strings.Cut(op, ":")
+	if !ok {
+		domain, name = "", op
+	}
+	e.domains[domain] = true
+	e.graph.Node = append(e.graph.Node, &onnx.NodeProto{
+		Name: "n" + fmt.Sprint(len(e.graph.Node)) + "/" + out[0], OpType: name, Domain: domain,
+		Input: in, Output: out, Attribute: attrs,
+	})
+}
+
+// do appends a node of one output with a made-up name and returns that name.
+func (e *Emitter) do(op string, in []string, attrs ...*onnx.AttributeProto) string {
+	_, short, ok := strings.Cut(op, ":")
+	if !ok {
+		short = op
+	}
+	out := e.tmp(short)
+	e.emit(op, in, []string{out}, attrs...)
+	return out
+}
+
+// once is do for a sub-expression several nodes may want: the same operator on
+// the same inputs under the same key is emitted once. The key must tell
+// differing attributes apart.
+func (e *Emitter) once(key, op string, in []string, attrs ...*onnx.AttributeProto) string {
+	k := key + "|" + op + "|" + strings.Join(in, "|")
+	if name := e.shared[k]; name != "" {
+		return name
+	}
+	name := e.do(op, in, attrs...)
+	e.shared[k] = name
+	return name
+}
+
+// ints returns the name of a shared int64 vector.
+func (e *Emitter) ints(v ...int) string {
+	key := fmt.Sprint("i", v)
+	if name := e.consts[key]; name != "" {
+		return name
+	}
+	name := e.fresh("ints" + strings.ReplaceAll(strings.Trim(fmt.Sprint(v), "[]"), " ", ","))
+	data := make([]int64, len(v))
+	for i, x := range v {
+		data[i] = int64(x)
+	}
+	e.graph.Initializer = append(e.graph.Initializer, onnx.Ints(name, []int64{int64(len(v))}, data))
+	e.consts[key] = name
+	return name
+}
+
+// floats returns the name of a float32 initializer; small ones are shared.
+func (e *Emitter) floats(shape ir.Shape, data []float32) string {
+	key := ""
+	if len(data) <= 16 {
+		key = fmt.Sprintf("f%v%x", []int(shape), data)
+		if name := e.consts[key]; name != "" {
+			return name
+		}
+	}
+	name := "const"
+	if len(data) == 1 {
+		name = fmt.Sprintf("float%g", data[0])
+	}
+	name = e.fresh(name)
+	e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(name, dims(shape), data))
+	if key != "" {
+		e.consts[key] = name
+	}
+	return name
+}
+
+// scalar returns the name of a shared float32 scalar.
+func (e *Emitter) scalar(x float32) string { return e.floats(nil, []float32{x}) }
+
+// reshape appends a Reshape; a dimension 0 copies, −1 infers.
+func (e *Emitter) reshape(x string, to ...int) string {
+	return e.do("Reshape", []string{x, e.ints(to...)})
+}
+
+func dims(s ir.Shape) []int64 {
+	d := make([]int64, len(s))
+	for i, n := range s {
+		d[i] = int64(n)
+	}
+	return d
+}
+
+// onlyUse reports whether v is read by exactly one node and does not leave the
+// graph: a fusion may then swallow it.
+func (e *Emitter) onlyUse(v *ir.Value) bool {
+	return len(e.uses[v]) == 1 && !slices.ContainsFunc(e.g.Outputs, func(o ir.Output) bool { return o.Value == v })
+}
+
+func elem(d ir.DType) onnx.TensorProto_DataType {
+	switch d {
+	case ir.Uint8:
+		return onnx.TensorProto_UINT8
+	case ir.Int64:
+		return onnx.TensorProto_INT64
+	}
+	return onnx.TensorProto_FLOAT
+}
+
+func (e *Emitter) info(name string, v *ir.Value) *onnx.ValueInfoProto {
+	d := dims(v.Shape)
+	if e.g.DynamicBatch && e.g.Batched[v] {
+		d[0] = -1
+	}
+	return onnx.TensorInfo(name, elem(v.DType), d)
+}
+
+// finish declares inputs and outputs and wraps the graph into a model.
+func (e *Emitter) finish() (*onnx.ModelProto, error) {
+	for _, v := range e.g.Inputs {
+		e.graph.Input = append(e.graph.Input, e.info(v.Name, v))
+	}
+	for _, o := range e.g.Outputs {
+		if have := e.in(o.Value); have != o.Name {
+			e.emit("Identity", []string{have}, []string{o.Name})
+		}
+		e.graph.Output = append(e.graph.Output, e.info(o.Name, o.Value))
+	}
+	m := &onnx.ModelProto{
+		IrVersion:       irVersion,
+		ProducerName:    e.opts.Producer,
+		ProducerVersion: e.opts.Version,
+		Graph:           e.graph,
+		OpsetImport:     []*onnx.OperatorSetIdProto{{Version: Opset}},
+	}
+	if e.domains[microsoft] {
+		m.OpsetImport = append(m.OpsetImport, &onnx.OperatorSetIdProto{Domain: microsoft, Version: 1})
+	}
+	var keys []string
+	for k := range e.opts.Metadata {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: e.opts.Metadata[k]})
+	}
+	return m, nil
+}

