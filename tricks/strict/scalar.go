@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -127,7 +126,10 @@ func describe(n *yaml.Node) string {
 		if n.ShortTag() == "!!str" {
 			return fmt.Sprintf("the string %q", value)
 		}
-		return strings.ToValidUTF8(value, "?")
+		if !plain(value) {
+			return fmt.Sprintf("%q", value)
+		}
+		return value
 	}
 	return "an alias"
 }

@@ -198,6 +198,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("inner: &a {gamma: 1}\npointer: *a")
 	f.Add("options: {a: 1}\n---\n")
 	f.Add("? [a]\n: b")
+	f.Add("!0\n-0\n\n-0\n-0\n0")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _, err := decodeText(text)
 		var e *Error
