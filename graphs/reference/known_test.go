@@ -87,6 +87,7 @@ func TestKnownAnswers(t *testing.T) {
 		{"reshape", ir.ReshapeTo(ir.Shape{3, 2}), []Tensor{ramp(ir.Shape{2, 3})}, []Tensor{ramp(ir.Shape{3, 2})}},
 		{"concat", ir.Concat{}, []Tensor{vector(1), vector(2, 3)}, []Tensor{vector(1, 2, 3)}},
 		{"split", ir.Split{Parts: []ir.Shape{nil, {2, 1}}}, []Tensor{vector(1, 2, 3)}, []Tensor{Scalar(1), tensor(ir.Shape{2, 1}, 2, 3)}},
+		{"runs", ir.Runs{Lengths: []int{2, 1}, Values: []float32{0.5, -3}}, nil, []Tensor{vector(0.5, 0.5, -3)}},
 		{"pool", ir.GlobalAvgPool{}, []Tensor{ramp(ir.Shape{1, 2, 1, 3})}, []Tensor{tensor(ir.Shape{1, 2}, 2, 5)}},
 		{"pool grad", ir.GlobalAvgPoolGrad{Input: [2]int{1, 2}}, []Tensor{tensor(ir.Shape{1, 2}, 2, 8)}, []Tensor{tensor(ir.Shape{1, 2, 1, 2}, 1, 1, 4, 4)}},
 	}

@@ -37,6 +37,15 @@ func init() {
 			n += copy(t.Data, in[0].Data[n:])
 		}
 	})
+	Register("Runs", func(op ir.Op, _, out []Tensor) {
+		o, n := op.(ir.Runs), 0
+		for i, length := range o.Lengths {
+			for range length {
+				out[0].Data[n] = float64(o.Values[i])
+				n++
+			}
+		}
+	})
 }
 
 // source is the offset in the sliced tensor of element i of the slice.
