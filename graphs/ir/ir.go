@@ -92,8 +92,10 @@ type Value struct {
 	// Node computes the value as its output number Index.
 	Node  *Node
 	Index int
-	// Data are a constant's elements, float32 only.
-	Data []float32
+	// Data are a constant's elements, float32 only. An anonymous constant may
+	// be merged with others of the same content.
+	Data      []float32
+	Anonymous bool
 }
 
 // IsConst reports whether the value is a constant.
@@ -185,7 +187,9 @@ func (g *Graph) Const(name string, shape Shape, data []float32) *Value {
 
 // Scalar adds a float32 scalar constant.
 func (g *Graph) Scalar(x float32) *Value {
-	return g.Const("const", nil, []float32{x})
+	v := g.Const("const", nil, []float32{x})
+	v.Anonymous = true
+	return v
 }
 
 // TryApply appends a node and returns its outputs, or an error when the

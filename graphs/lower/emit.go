@@ -70,7 +70,13 @@ func (e *Emitter) in(v *ir.Value) string {
 		e.names[v] = name
 		return name
 	}
-	name := e.floats(v.Shape, v.Data)
+	name := ""
+	if v.Anonymous {
+		name = e.floats(v.Shape, v.Data)
+	} else {
+		name = e.fresh(v.Name)
+		e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(name, dims(v.Shape), v.Data))
+	}
 	e.names[v] = name
 	return name
 }

@@ -14,7 +14,7 @@ func init() {
 		Name:        "sgd",
 		Description: "SGD with momentum, Nesterov momentum on request, L2 weight decay",
 		Source:      "Sutskever et al. 2013; PyTorch's convention",
-		Slots:       []Slot{{Name: "momentum"}},
+		Slots:       []Slot{{Name: "momentum_buffer"}},
 		Hyper: []Hyper{
 			{"lr", 0.1, "learning rate"},
 			{"momentum", 0.9, "share of the velocity that is kept"},
@@ -27,11 +27,11 @@ func init() {
 
 func sgd(s *State) (*ir.Value, map[string]*ir.Value) {
 	g := s.decayedGrads()
-	v := s.add(s.mul(s.Slots["momentum"], s.Hyper["momentum"]), g)
+	v := s.add(s.mul(s.Slots["momentum_buffer"], s.Hyper["momentum"]), g)
 	step := v
 	if s.Options["nesterov"] == "true" {
 		step = s.add(g, s.mul(v, s.Hyper["momentum"]))
 	}
 	p := s.sub(s.Params, s.mul(step, s.Hyper["lr"]))
-	return p, map[string]*ir.Value{"momentum": v}
+	return p, map[string]*ir.Value{"momentum_buffer": v}
 }

@@ -1,0 +1,363 @@
+package artifact
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/ortrain/ortrain/graphs/autodiff"
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/graphs/nn"
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/graphs/optimizer"
+)
+
+// Producer is the name that written files carry; Version is set by the
+// command's build.
+const Producer = "ortrain"
+
+// Version names the writer's version in artifacts and models.
+var Version = "dev"
+
+// StatMomentum is the weight of a batch in the running statistics: PyTorch's
+// momentum 0.1, which papers write as 0.9.
+const StatMomentum = 0.1
+
+// Spec says what to build.
+type Spec struct {
+	// Model is a registered network; Config its classes, input and options.
+	Model  string
+	Config models.Config
+	// Optimizer is a registered update rule.
+	Optimizer        string
+	OptimizerOptions map[string]string
+	// ExcludeNormAndBias keeps weight decay away from biases and from the
+	// scale and shift of norms.
+	ExcludeNormAndBias bool
+	// Batch is the static batch size of the step.
+	Batch int
+	// Seed is the seed of the initial parameters.
+	Seed uint64
+	// Lowering chooses provider and forms; its Metadata goes to infer.onnx.
+	Lowering lower.Options
+}
+
+// Set is a built artifact set, not yet written.
+type Set struct {
+	Manifest          *Manifest
+	Step, Eval, Infer *onnx.ModelProto
+}
+
+// Build makes the three models and their manifest.
+func Build(s Spec) (*Set, error) {
+	m, opt, err := s.manifest()
+	if err != nil {
+		return nil, err
+	}
+	set := &Set{Manifest: m}
+	if set.Step, err = s.step(m, opt); err != nil {
+		return nil, fmt.Errorf("artifact: step of %s: %w", m.Model.Name, err)
+	}
+	if set.Eval, err = m.eval(); err != nil {
+		return nil, fmt.Errorf("artifact: evaluation of %s: %w", m.Model.Name, err)
+	}
+	initial := m.InitialState()
+	if set.Infer, err = m.InferModel(initial.Params, initial.Stats, s.Lowering.Metadata); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// manifest resolves the specification and lays out the state.
+func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
+	model, ok := models.Lookup(s.Model)
+	if !ok {
+		return nil, nil, fmt.Errorf("artifact: unknown model %q", s.Model)
+	}
+	cfg, err := model.Resolve(s.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	opt, ok := optimizer.Lookup(s.Optimizer)
+	if !ok {
+		return nil, nil, fmt.Errorf("artifact: unknown optimizer %q", s.Optimizer)
+	}
+	options, err := opt.Resolve(s.OptimizerOptions)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Batch < 1 {
+		return nil, nil, fmt.Errorf("artifact: batch must be at least 1, have %d", s.Batch)
+	}
+	provider := s.Lowering.Provider
+	if provider == "" {
+		provider = "cpu"
+	}
+	m := &Manifest{
+		Format: Format, Producer: Producer + " " + Version,
+		Model:     ModelInfo{Name: s.Model, Options: cfg.Options, Classes: cfg.Classes, Input: cfg.Input},
+		Optimizer: OptimizerInfo{Name: s.Optimizer, Options: options},
+		Batch:     s.Batch, Lowering: provider, Opset: lower.Opset, Seed: s.Seed,
+	}
+	layout := model.Layout(cfg)
+	m.Parameters = place(layout.Params)
+	for i, t := range layout.Params {
+		m.Parameters[i].Decay = !s.ExcludeNormAndBias || !t.Norm && !t.Bias
+	}
+	m.Statistics = place(layout.Stats)
+	for _, slot := range opt.Slots {
+		m.Slots = append(m.Slots, SlotInfo{slot.Name, slot.Init})
+	}
+	for _, h := range opt.Hyper {
+		m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
+	}
+	g, err := m.forward()
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Model.FLOPs = g.FLOPs()
+	m.Hash = m.hash()
+	return m, opt, nil
+}
+
+func place(ts []nn.Tensor) []TensorInfo {
+	out := make([]TensorInfo, len(ts))
+	offset := 0
+	for i, t := range ts {
+		out[i] = TensorInfo{Name: t.Name, Shape: t.Shape, Offset: offset, Size: t.Shape.Size(), Init: t.Init}
+		offset += out[i].Size
+	}
+	return out
+}
+
+// hash covers what a checkpoint has to agree with.
+func (m *Manifest) hash() string {
+	type tensor struct {
+		Name  string
+		Shape []int
+	}
+	strip := func(ts []TensorInfo) []tensor {
+		out := make([]tensor, len(ts))
+		for i, t := range ts {
+			out[i] = tensor{t.Name, t.Shape}
+		}
+		return out
+	}
+	b, err := json.Marshal(struct {
+		Model         ModelInfo
+		Optimizer     OptimizerInfo
+		Params, Stats []tensor
+		Slots         []SlotInfo
+	}{m.Model, m.Optimizer, strip(m.Parameters), strip(m.Statistics), m.Slots})
+	if err != nil {
+		panic(err) // plain data always encodes
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// network appends the model's forward graph from x to logits.
+func (m *Manifest) network(b *nn.Builder, x *ir.Value) (*ir.Value, error) {
+	model, ok := models.Lookup(m.Model.Name)
+	if !ok {
+		return nil, fmt.Errorf("artifact: unknown model %q", m.Model.Name)
+	}
+	cfg, err := model.Resolve(models.Config{Classes: m.Model.Classes, Input: m.Model.Input, Options: m.Model.Options})
+	if err != nil {
+		return nil, err
+	}
+	return model.Forward(b, x, cfg), nil
+}
+
+// step builds the training step: forward, loss, backward, update.
+func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, error) {
+	g := ir.New(m.Model.Name + "_step")
+	in := m.Model.Input
+	images := g.Input(Images, ir.F32(m.Batch, in[0], in[1], in[2]))
+	targets := g.Input(Targets, ir.F32(m.Batch, m.Model.Classes))
+	params := g.Input(Params, ir.F32(m.ParamCount()))
+	state := &optimizer.State{
+		G: g, Params: params, Slots: map[string]*ir.Value{}, Hyper: map[string]*ir.Value{},
+		Options: m.Optimizer.Options, Decayed: decayMask(g, m.Parameters),
+	}
+	for _, slot := range m.Slots {
+		state.Slots[slot.Name] = g.Input(slot.Name, ir.F32(m.ParamCount()))
+	}
+	var stats *ir.Value
+	if m.StatCount() > 0 {
+		stats = g.Input(Stats, ir.F32(m.StatCount()))
+	}
+	for _, h := range m.Hyper {
+		state.Hyper[h.Name] = g.Input(h.Name, ir.F32())
+	}
+
+	source, parts := unpack(g, params, m.Parameters)
+	for _, t := range m.Statistics {
+		source[t.Name] = stats // training reads the batch's statistics only
+	}
+	b := &nn.Builder{G: g, Source: source, Training: true}
+	logits, err := m.network(b, images)
+	if err != nil {
+		return nil, err
+	}
+	loss := g.One(Loss, ir.SoftmaxCrossEntropy{}, logits, targets)
+	grads, err := autodiff.Gradients(g, loss, nil, parts)
+	if err != nil {
+		return nil, err
+	}
+	state.Grads = pack(g, "grads", grads)
+	newParams, newSlots := opt.Update(state)
+
+	g.Output(Params+OutSuffix, newParams)
+	for _, slot := range m.Slots {
+		g.Output(slot.Name+OutSuffix, newSlots[slot.Name])
+	}
+	if stats != nil {
+		g.Output(Stats+OutSuffix, updateStats(g, stats, m.Statistics, b.StatUpdates))
+	}
+	g.Output(Loss, loss)
+	g.Output(Logits, logits)
+	g.Prune()
+	o := s.Lowering
+	o.Metadata = nil
+	o.Producer, o.Version = Producer, Version
+	return lower.Lower(g, o)
+}
+
+// decayMask returns nil when every parameter decays.
+func decayMask(g *ir.Graph, ts []TensorInfo) *ir.Value {
+	var runs ir.Runs
+	for _, t := range ts {
+		v := float32(0)
+		if t.Decay {
+			v = 1
+		}
+		if n := len(runs.Values); n > 0 && runs.Values[n-1] == v {
+			runs.Lengths[n-1] += t.Size
+			continue
+		}
+		runs.Lengths, runs.Values = append(runs.Lengths, t.Size), append(runs.Values, v)
+	}
+	if len(runs.Values) == 1 && runs.Values[0] == 1 {
+		return nil
+	}
+	return g.One("decayed", runs)
+}
+
+// unpack cuts a flat vector into its tensors, by name and in order.
+func unpack(g *ir.Graph, flat *ir.Value, ts []TensorInfo) (nn.Values, []*ir.Value) {
+	shapes := make([]ir.Shape, len(ts))
+	for i, t := range ts {
+		shapes[i] = t.Shape
+	}
+	parts := g.Apply(flat.Name+".split", ir.Split{Parts: shapes}, flat)
+	values := nn.Values{}
+	for i, t := range ts {
+		values[t.Name] = parts[i]
+	}
+	return values, parts
+}
+
+// pack flattens and joins values.
+func pack(g *ir.Graph, name string, vs []*ir.Value) *ir.Value {
+	flat := make([]*ir.Value, len(vs))
+	for i, v := range vs {
+		flat[i] = v
+		if len(v.Shape) != 1 {
+			flat[i] = g.One(v.Name+".flat", ir.ReshapeTo(ir.Shape{v.Shape.Size()}), v)
+		}
+	}
+	return g.One(name, ir.Concat{}, flat...)
+}
+
+// updateStats moves the running statistics towards the batch's. Statistics
+// that the network did not update in this graph would be lost, so each must
+// have its update, in order.
+func updateStats(g *ir.Graph, stats *ir.Value, ts []TensorInfo, ups []nn.StatUpdate) *ir.Value {
+	if len(ups) != len(ts) {
+		panic(fmt.Sprintf("artifact: %d statistics and %d updates", len(ts), len(ups)))
+	}
+	var runs ir.Runs
+	batch := make([]*ir.Value, len(ups))
+	for i, u := range ups {
+		if u.Name != ts[i].Name {
+			panic(fmt.Sprintf("artifact: update of %q where %q was declared", u.Name, ts[i].Name))
+		}
+		batch[i] = u.Batch
+		runs.Lengths = append(runs.Lengths, ts[i].Size)
+		runs.Values = append(runs.Values, StatMomentum*u.Scale)
+	}
+	add := func(a, b *ir.Value) *ir.Value { return g.One("stats.update", ir.Binary{F: ir.Add}, a, b) }
+	mul := func(a, b *ir.Value) *ir.Value { return g.One("stats.update", ir.Binary{F: ir.Mul}, a, b) }
+	fresh := mul(pack(g, "stats.batch", batch), g.One("stats.weight", runs))
+	return add(mul(stats, g.Scalar(1-StatMomentum)), fresh)
+}
+
+// eval builds the evaluation graph, whose parameters are inputs.
+func (m *Manifest) eval() (*onnx.ModelProto, error) {
+	g, err := m.forward()
+	if err != nil {
+		return nil, err
+	}
+	return lower.Lower(g, lower.Options{Producer: Producer, Version: Version})
+}
+
+// forward builds the inference graph with flat state inputs.
+func (m *Manifest) forward() (*ir.Graph, error) {
+	g := ir.New(m.Model.Name + "_eval")
+	x := m.images(g)
+	values, _ := unpack(g, g.Input(Params, ir.F32(m.ParamCount())), m.Parameters)
+	if m.StatCount() > 0 {
+		stats, _ := unpack(g, g.Input(Stats, ir.F32(m.StatCount())), m.Statistics)
+		for name, v := range stats {
+			values[name] = v
+		}
+	}
+	return g, m.finishInfer(g, x, values)
+}
+
+// images adds the dynamic-batch image input.
+func (m *Manifest) images(g *ir.Graph) *ir.Value {
+	in := m.Model.Input
+	x := g.Input(Images, ir.F32(1, in[0], in[1], in[2]))
+	g.DynamicBatch = true
+	g.Batched[x] = true
+	return x
+}
+
+func (m *Manifest) finishInfer(g *ir.Graph, x *ir.Value, values nn.Values) error {
+	logits, err := m.network(&nn.Builder{G: g, Source: values}, x)
+	if err != nil {
+		return err
+	}
+	g.Batched[logits] = true
+	g.Output(Logits, logits)
+	return nil
+}
+
+// InferModel builds the deployment model: the parameters and statistics become
+// initializers under their own names, the images are the only input. params
+// and stats are flat vectors in the manifest's layout; metadata becomes the
+// model's metadata properties.
+func (m *Manifest) InferModel(params, stats []float32, metadata map[string]string) (*onnx.ModelProto, error) {
+	if len(params) != m.ParamCount() || len(stats) != m.StatCount() {
+		return nil, fmt.Errorf("artifact: state has %d parameters and %d statistics, %s has %d and %d",
+			len(params), len(stats), m.Model.Name, m.ParamCount(), m.StatCount())
+	}
+	g := ir.New(m.Model.Name)
+	x := m.images(g)
+	values := nn.Values{}
+	for _, t := range m.Parameters {
+		values[t.Name] = g.Const(t.Name, t.Shape, params[t.Offset:t.Offset+t.Size])
+	}
+	for _, t := range m.Statistics {
+		values[t.Name] = g.Const(t.Name, t.Shape, stats[t.Offset:t.Offset+t.Size])
+	}
+	if err := m.finishInfer(g, x, values); err != nil {
+		return nil, fmt.Errorf("artifact: inference of %s: %w", m.Model.Name, err)
+	}
+	return lower.Lower(g, lower.Options{Producer: Producer, Version: Version, Metadata: metadata})
+}

@@ -1,0 +1,38 @@
+package check
+
+import "fmt"
+
+// arity is the legal number of inputs and outputs of an operator.
+type arity struct{ minIn, maxIn, minOut, maxOut int }
+
+const many = 1 << 30
+
+// arities lists the operators this project writes, with the arities of the
+// ONNX operator specification (opset 21) and, for FusedMatMul, of ONNX
+// Runtime's contributed operators.
+var arities = map[string]arity{
+	"Add": {2, 2, 1, 1}, "Sub": {2, 2, 1, 1}, "Mul": {2, 2, 1, 1}, "Div": {2, 2, 1, 1},
+	"Max": {1, many, 1, 1}, "Min": {1, many, 1, 1}, "Sum": {1, many, 1, 1},
+	"Relu": {1, 1, 1, 1}, "Neg": {1, 1, 1, 1}, "Sqrt": {1, 1, 1, 1}, "Exp": {1, 1, 1, 1},
+	"Log": {1, 1, 1, 1}, "Abs": {1, 1, 1, 1}, "Sign": {1, 1, 1, 1}, "Identity": {1, 1, 1, 1},
+	"Reciprocal": {1, 1, 1, 1},
+	"Greater":    {2, 2, 1, 1}, "Cast": {1, 1, 1, 1}, "Where": {3, 3, 1, 1},
+	"Gemm": {2, 3, 1, 1}, "MatMul": {2, 2, 1, 1}, "FusedMatMul": {2, 2, 1, 1},
+	"ReduceSum": {1, 2, 1, 1}, "ReduceMean": {1, 2, 1, 1},
+	"Reshape": {2, 2, 1, 1}, "Flatten": {1, 1, 1, 1}, "Transpose": {1, 1, 1, 1},
+	"Slice": {3, 5, 1, 1}, "Pad": {2, 4, 1, 1}, "Concat": {1, many, 1, 1}, "Split": {1, 2, 1, many},
+	"Expand": {2, 2, 1, 1}, "ConstantOfShape": {1, 1, 1, 1}, "SpaceToDepth": {1, 1, 1, 1}, "DepthToSpace": {1, 1, 1, 1},
+	"Conv": {2, 3, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
+	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
+}
+
+func legal(kind string, in, out int) error {
+	a, ok := arities[kind]
+	if !ok {
+		return fmt.Errorf("operator %s is not one this project writes", kind)
+	}
+	if in < a.minIn || in > a.maxIn || out < a.minOut || out > a.maxOut {
+		return fmt.Errorf("operator %s has %d inputs and %d outputs", kind, in, out)
+	}
+	return nil
+}
