@@ -14,7 +14,7 @@ import (
 
 func init() {
 	register("ConvGradWeight", form{name: "pointwise", rank: worse(0), emit: emitWeightPointwise})
-	register("ConvGradWeight", form{name: "shifts", rank: worse(1), emit: emitWeightShifts})
+	register("ConvGradWeight", form{name: "shifts", rank: worse(0.7), emit: emitWeightShifts})
 	register("ConvGradWeight", form{name: "taps", rank: worse(2), emit: emitWeightTaps})
 	register("ConvGradWeight", form{name: "big_filter", rank: worse(3), emit: emitWeightBigFilter})
 }

@@ -45,8 +45,7 @@ func (e *Emitter) reluMask(y *ir.Value) string {
 // inputs return the batch's own mean and biased variance.
 func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
 	c := n.In[1].Shape
-	zeros := e.once("zeros", "ConstantOfShape", []string{e.ints(c...)},
-		onnx.AttrTensor("value", onnx.Floats("", []int64{1}, []float32{0})))
+	zeros := e.zeros(c...)
 	e.emit("BatchNormalization",
 		[]string{e.in(n.In[0]), e.in(n.In[1]), e.in(n.In[2]), zeros, zeros},
 		[]string{e.out(n.Out[0]), e.out(n.Out[1]), e.out(n.Out[2])},
