@@ -1,0 +1,76 @@
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The metadata properties that carry a ModelInfo inside an ONNX file. Lists
+// are JSON arrays, so that any reader can parse them.
+const (
+	MetaClassNames = "class_names"
+	MetaMean       = "mean"
+	MetaStd        = "std"
+	MetaInputSize  = "input_size"
+)
+
+// ModelInfo is what a classifier's user must know beside the graph: how to
+// make its input from pixels, and what its outputs mean.
+type ModelInfo struct {
+	// ClassNames has one name for each logit; nil if unknown.
+	ClassNames []string
+	// Mean and Std normalise each channel: input = (pixel/255 − Mean) / Std.
+	// Both nil if unknown.
+	Mean, Std []float32
+	// InputSize is C, H, W; zeros if unknown.
+	InputSize [3]int
+}
+
+// Metadata encodes what is known as metadata properties of an ONNX file.
+func (i ModelInfo) Metadata() map[string]string {
+	m := map[string]string{}
+	put := func(key string, value any) {
+		b, err := json.Marshal(value)
+		if err != nil {
+			panic(err) // lists of strings and finite numbers always encode
+		}
+		m[key] = string(b)
+	}
+	if i.ClassNames != nil {
+		put(MetaClassNames, i.ClassNames)
+	}
+	if i.Mean != nil && i.Std != nil {
+		put(MetaMean, i.Mean)
+		put(MetaStd, i.Std)
+	}
+	if i.InputSize != [3]int{} {
+		put(MetaInputSize, i.InputSize)
+	}
+	return m
+}
+
+// ParseModelInfo decodes metadata properties. Properties that are absent are
+// left unknown; one that is malformed is an error that names it.
+func ParseModelInfo(metadata map[string]string) (ModelInfo, error) {
+	var i ModelInfo
+	for key, into := range map[string]any{
+		MetaClassNames: &i.ClassNames, MetaMean: &i.Mean, MetaStd: &i.Std, MetaInputSize: &i.InputSize,
+	} {
+		text, ok := metadata[key]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			return ModelInfo{}, fmt.Errorf("model metadata %s: %q is not the JSON list it should be", key, text)
+		}
+	}
+	if len(i.Mean) != len(i.Std) {
+		return ModelInfo{}, fmt.Errorf("model metadata: %s has %d channels and %s has %d", MetaMean, len(i.Mean), MetaStd, len(i.Std))
+	}
+	for _, s := range i.Std {
+		if !(s > 0) {
+			return ModelInfo{}, fmt.Errorf("model metadata %s: %v is not positive", MetaStd, s)
+		}
+	}
+	return i, nil
+}

@@ -1,0 +1,197 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	goruntime "runtime"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// ErrNotOpen is returned where a session is made before Open.
+var ErrNotOpen = errors.New("ONNX Runtime is not open: call FindLibrary and Open first")
+
+// Session is a loaded model. It may run in several goroutines at a time, each
+// with output tensors of its own.
+type Session struct {
+	name            string
+	native          *ort.DynamicAdvancedSession
+	inputs, outputs []Port
+	metadata        map[string]string
+}
+
+// NewSession loads a model file. Errors name the file.
+func NewSession(path string, o Options) (*Session, error) {
+	model, err := onnx.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(path, model, o, func(in, out []string, n *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSession(path, in, out, n)
+	})
+}
+
+// NewSessionFromBytes loads an encoded model; name stands for it in errors.
+// The bytes are not kept.
+func NewSessionFromBytes(name string, data []byte, o Options) (*Session, error) {
+	model, err := onnx.Unmarshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return newSession(name, model, o, func(in, out []string, n *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(data, in, out, n)
+	})
+}
+
+type opener func(inputs, outputs []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error)
+
+func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*Session, error) {
+	if _, ok := Opened(); !ok {
+		return nil, ErrNotOpen
+	}
+	s := &Session{name: name, metadata: map[string]string{}}
+	var err error
+	if s.inputs, s.outputs, err = ports(model); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, p := range model.GetMetadataProps() {
+		s.metadata[p.GetKey()] = p.GetValue()
+	}
+	if o.OptimizedModel != "" {
+		// ONNX Runtime aborts the process when it cannot write this file.
+		f, err := os.OpenFile(o.OptimizedModel, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("optimized model: %w", err)
+		}
+		f.Close()
+	}
+	options, err := o.build()
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	if s.native, err = open(portNames(s.inputs), portNames(s.outputs), options); err != nil {
+		return nil, fmt.Errorf("%s: ONNX Runtime does not load it: %s", name, oneLine(err.Error()))
+	}
+	return s, nil
+}
+
+func portNames(ps []Port) []string {
+	names := make([]string, len(ps))
+	for i, p := range ps {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Name returns the path or name that the session was made from.
+func (s *Session) Name() string { return s.name }
+
+// Inputs and Outputs return the model's ports in its order; the caller must
+// not change them.
+func (s *Session) Inputs() []Port  { return s.inputs }
+func (s *Session) Outputs() []Port { return s.outputs }
+
+// Metadata returns the model's metadata properties; the caller must not
+// change them.
+func (s *Session) Metadata() map[string]string { return s.metadata }
+
+// Run executes the model: every input and every output by name, each with a
+// tensor of the declared type and shape. Results are written into the output
+// tensors' memory. Nothing is run when a tensor does not fit; the error names
+// it.
+func (s *Session) Run(inputs, outputs map[string]*Tensor) error {
+	in, err := s.bind("input", s.inputs, inputs)
+	if err != nil {
+		return err
+	}
+	out, err := s.bind("output", s.outputs, outputs)
+	if err != nil {
+		return err
+	}
+	return s.run(in, out)
+}
+
+// bind puts tensors into the order of the ports.
+func (s *Session) bind(role string, ports []Port, tensors map[string]*Tensor) ([]*Tensor, error) {
+	bound := make([]*Tensor, len(ports))
+	for i, p := range ports {
+		t, ok := tensors[p.Name]
+		if !ok {
+			return nil, fmt.Errorf("%s: %s %s is not given", s.name, role, p)
+		}
+		if err := p.accepts(t); err != nil {
+			return nil, fmt.Errorf("%s: %s %w", s.name, role, err)
+		}
+		bound[i] = t
+	}
+	if len(tensors) > len(ports) {
+		for name := range tensors {
+			if indexOf(ports, name) < 0 {
+				return nil, fmt.Errorf("%s: it has no %s named %q; it has %v", s.name, role, name, portNames(ports))
+			}
+		}
+	}
+	return bound, nil
+}
+
+func indexOf(ports []Port, name string) int {
+	for i, p := range ports {
+		if p.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// run executes with tensors in the order of the ports.
+func (s *Session) run(in, out []*Tensor) error {
+	if s.native == nil {
+		return fmt.Errorf("%s: the session is closed", s.name)
+	}
+	err := s.native.Run(values(in), values(out))
+	// The native call sees addresses only: keep the memory until it is done.
+	goruntime.KeepAlive(in)
+	goruntime.KeepAlive(out)
+	if err != nil {
+		return fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
+	}
+	return nil
+}
+
+func values(ts []*Tensor) []ort.Value {
+	vs := make([]ort.Value, len(ts))
+	for i, t := range ts {
+		vs[i] = t.value
+	}
+	return vs
+}
+
+// Close frees the session; no run may be going on. Closing twice is harmless.
+func (s *Session) Close() error {
+	if s == nil || s.native == nil {
+		return nil
+	}
+	err := s.native.Destroy()
+	s.native = nil
+	if err != nil {
+		return fmt.Errorf("%s: close: %w", s.name, err)
+	}
+	return nil
+}
+
+// outputShape runs a model of one input and one output whose size is not
+// known beforehand, and returns the shape of the result.
+func (s *Session) outputShape(x *Tensor) ([]int64, error) {
+	out := []ort.Value{nil}
+	err := s.native.Run(values([]*Tensor{x}), out)
+	goruntime.KeepAlive(x)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
+	}
+	defer out[0].Destroy()
+	return out[0].GetShape(), nil
+}

@@ -1,0 +1,329 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+)
+
+// ErrNonFinite is wrapped by the error of a step or an evaluation whose loss
+// is infinite or not a number.
+var ErrNonFinite = errors.New("the loss is not finite")
+
+// NonFiniteError says at which step training diverged. It wraps ErrNonFinite.
+type NonFiniteError struct {
+	// Step is the global number of the step, from 0; Loss its loss.
+	Step int64
+	Loss float32
+}
+
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("the loss is %v at step %d: training diverged; lower the learning rate or lengthen the warm-up", e.Loss, e.Step)
+}
+
+// Unwrap returns ErrNonFinite.
+func (e *NonFiniteError) Unwrap() error { return ErrNonFinite }
+
+// StepResult is what a step reports.
+type StepResult struct {
+	// Loss is the mean over the batch, before the update.
+	Loss float32
+	// Logits is N×K in row-major order, before the update: the trainer's
+	// memory, overwritten by the next step.
+	Logits []float32
+}
+
+// Trainer runs the step of an artifact set and holds the state that it
+// changes. It is not safe for concurrent use.
+//
+// There are two copies of every state vector. A step reads one and writes the
+// other, then the two swap roles, so that nothing is copied.
+type Trainer struct {
+	manifest *artifact.Manifest
+	session  *Session
+	step     int64
+
+	banks        [2]bank
+	front        int // the bank that holds the state
+	hyper        []*Tensor
+	loss, logits *Tensor
+
+	// Positions of the per-step tensors among the session's inputs.
+	imagesAt, targetsAt int
+	imagesShape         []int64
+	targetsShape        []int64
+}
+
+// bank is one copy of the state with the tensor lists of a run that reads it
+// and writes the other bank.
+type bank struct {
+	params, stats *Tensor // stats is nil for models without statistics
+	slots         []*Tensor
+	inputs        []*Tensor
+	outputs       []*Tensor
+}
+
+// NewTrainer loads the step of the artifact set in dir, whose files are
+// verified against the manifest, and fills the state with the manifest's
+// initial values.
+func NewTrainer(dir string, o Options) (*Trainer, error) {
+	m, err := artifact.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	session, err := NewSession(filepath.Join(dir, artifact.StepFile), o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{manifest: m, session: session}
+	if err := t.allocate(); err != nil {
+		t.Close()
+		return nil, err
+	}
+	if err := t.SetState(m.InitialState()); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// allocate makes every tensor that outlives a step and binds it by name.
+func (t *Trainer) allocate() error {
+	m := t.manifest
+	in := m.Model.Input
+	t.imagesShape = []int64{int64(m.Batch), int64(in[0]), int64(in[1]), int64(in[2])}
+	t.targetsShape = []int64{int64(m.Batch), int64(m.Model.Classes)}
+	var err error
+	make1 := func(shape ...int64) *Tensor {
+		if err != nil {
+			return nil
+		}
+		var x *Tensor
+		x, err = NewTensor(shape...)
+		return x
+	}
+	params, stats := int64(m.ParamCount()), int64(m.StatCount())
+	for i := range t.banks {
+		b := &t.banks[i]
+		b.params = make1(params)
+		for range m.Slots {
+			b.slots = append(b.slots, make1(params))
+		}
+		if stats > 0 {
+			b.stats = make1(stats)
+		}
+	}
+	t.logits = make1(t.targetsShape...)
+	if err == nil {
+		t.loss, err = NewScalar(0)
+	}
+	for _, h := range m.Hyper {
+		if err != nil {
+			break
+		}
+		var s *Tensor
+		s, err = NewScalar(h.Default)
+		t.hyper = append(t.hyper, s)
+	}
+	if err != nil {
+		return err
+	}
+	return t.bindBanks()
+}
+
+// bindBanks lists each bank's tensors in the order of the session's ports.
+func (t *Trainer) bindBanks() error {
+	// Stand-ins give the per-step inputs a type and shape to check.
+	images, err := NewTensor(t.imagesShape...)
+	if err != nil {
+		return err
+	}
+	defer images.Close()
+	targets, err := NewTensor(t.targetsShape...)
+	if err != nil {
+		return err
+	}
+	defer targets.Close()
+	t.imagesAt = indexOf(t.session.inputs, artifact.Images)
+	t.targetsAt = indexOf(t.session.inputs, artifact.Targets)
+	for i := range t.banks {
+		from, to := &t.banks[i], &t.banks[1-i]
+		in := map[string]*Tensor{artifact.Images: images, artifact.Targets: targets, artifact.Params: from.params}
+		out := map[string]*Tensor{artifact.Params + artifact.OutSuffix: to.params, artifact.Loss: t.loss, artifact.Logits: t.logits}
+		for k, s := range t.manifest.Slots {
+			in[s.Name] = from.slots[k]
+			out[s.Name+artifact.OutSuffix] = to.slots[k]
+		}
+		if from.stats != nil {
+			in[artifact.Stats] = from.stats
+			out[artifact.Stats+artifact.OutSuffix] = to.stats
+		}
+		for k, h := range t.manifest.Hyper {
+			in[h.Name] = t.hyper[k]
+		}
+		if from.inputs, err = t.session.bind("input", t.session.inputs, in); err != nil {
+			return err
+		}
+		if from.outputs, err = t.session.bind("output", t.session.outputs, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Manifest describes the artifact set; the caller must not change it.
+func (t *Trainer) Manifest() *artifact.Manifest { return t.manifest }
+
+// Hyper returns the step's scalar inputs in the manifest's order: the values
+// given, the defaults for the rest. A name the step does not have is an error.
+func (t *Trainer) Hyper(values map[string]float32) ([]float32, error) {
+	list := make([]float32, len(t.manifest.Hyper))
+	known := 0
+	for i, h := range t.manifest.Hyper {
+		list[i] = h.Default
+		if v, ok := values[h.Name]; ok {
+			list[i] = v
+			known++
+		}
+	}
+	if known == len(values) {
+		return list, nil
+	}
+	var names, unknown []string
+	for _, h := range t.manifest.Hyper {
+		names = append(names, h.Name)
+	}
+	for name := range values {
+		if !slices.Contains(names, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	return nil, fmt.Errorf("the step with optimizer %s has no hyper-parameter %s; it has %s",
+		t.manifest.Optimizer.Name, strings.Join(unknown, ", "), strings.Join(names, ", "))
+}
+
+// Step trains on one batch: images is N×C×H×W, normalised, targets N×K with
+// rows that sum to one, N the manifest's batch; hyper holds the scalar inputs
+// in the manifest's order (see Hyper). The slices are only read, and only
+// until Step returns.
+//
+// On an error, also a NonFiniteError, the state is the one before the step.
+func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
+	if t.session.native == nil {
+		return StepResult{}, errors.New("the trainer is closed")
+	}
+	if len(hyper) != len(t.hyper) {
+		return StepResult{}, fmt.Errorf("%d hyper-parameters given; the step takes %d", len(hyper), len(t.hyper))
+	}
+	for i, v := range hyper {
+		if err := t.hyper[i].SetScalar(v); err != nil {
+			return StepResult{}, fmt.Errorf("hyper-parameter %s: %w", t.manifest.Hyper[i].Name, err)
+		}
+	}
+	x, err := WrapTensor(images, t.imagesShape...)
+	if err != nil {
+		return StepResult{}, fmt.Errorf("images: %w", err)
+	}
+	defer x.Close()
+	y, err := WrapTensor(targets, t.targetsShape...)
+	if err != nil {
+		return StepResult{}, fmt.Errorf("targets: %w", err)
+	}
+	defer y.Close()
+	b := &t.banks[t.front]
+	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
+	if err := t.session.run(b.inputs, b.outputs); err != nil {
+		return StepResult{}, err
+	}
+	loss := t.loss.Scalar()
+	if v := float64(loss); math.IsNaN(v) || math.IsInf(v, 0) {
+		return StepResult{}, &NonFiniteError{Step: t.step, Loss: loss}
+	}
+	t.front = 1 - t.front
+	t.step++
+	return StepResult{Loss: loss, Logits: t.logits.Floats()}, nil
+}
+
+// Steps returns the number of steps taken: the global number of the next one.
+func (t *Trainer) Steps() int64 { return t.step }
+
+// SetSteps sets the global step number, for a resumed run.
+func (t *Trainer) SetSteps(n int64) { t.step = n }
+
+// View returns the state without copying it: the trainer's memory, which the
+// second step from now overwrites. It is there to be read (to evaluate, save,
+// average); SetState changes it.
+func (t *Trainer) View() *artifact.State {
+	b := &t.banks[t.front]
+	s := &artifact.State{Params: b.params.Floats()}
+	for _, x := range b.slots {
+		s.Slots = append(s.Slots, x.Floats())
+	}
+	if b.stats != nil {
+		s.Stats = b.stats.Floats()
+	}
+	return s
+}
+
+// State returns a copy of the state.
+func (t *Trainer) State() *artifact.State {
+	v := t.View()
+	s := &artifact.State{Params: slices.Clone(v.Params), Stats: slices.Clone(v.Stats)}
+	for _, x := range v.Slots {
+		s.Slots = append(s.Slots, slices.Clone(x))
+	}
+	return s
+}
+
+// SetState copies a state into the trainer. Lengths must be the manifest's.
+func (t *Trainer) SetState(s *artifact.State) error {
+	if err := checkState(t.manifest, s); err != nil {
+		return err
+	}
+	v := t.View()
+	copy(v.Params, s.Params)
+	for i := range s.Slots {
+		copy(v.Slots[i], s.Slots[i])
+	}
+	copy(v.Stats, s.Stats)
+	return nil
+}
+
+// checkState compares a state's lengths with a manifest.
+func checkState(m *artifact.Manifest, s *artifact.State) error {
+	if len(s.Params) != m.ParamCount() || len(s.Stats) != m.StatCount() || len(s.Slots) != len(m.Slots) {
+		return fmt.Errorf("the state has %d parameters, %d statistics and %d slots; %s with %s has %d, %d and %d",
+			len(s.Params), len(s.Stats), len(s.Slots), m.Model.Name, m.Optimizer.Name, m.ParamCount(), m.StatCount(), len(m.Slots))
+	}
+	for i, x := range s.Slots {
+		if len(x) != m.ParamCount() {
+			return fmt.Errorf("slot %s has %d elements; it must have as many as the parameters, %d", m.Slots[i].Name, len(x), m.ParamCount())
+		}
+	}
+	return nil
+}
+
+// Close frees the session and the native handles. State that was viewed stays
+// readable. Closing twice is harmless.
+func (t *Trainer) Close() error {
+	for i := range t.banks {
+		b := &t.banks[i]
+		b.params.Close()
+		b.stats.Close()
+		for _, s := range b.slots {
+			s.Close()
+		}
+	}
+	for _, h := range t.hyper {
+		h.Close()
+	}
+	t.loss.Close()
+	t.logits.Close()
+	return t.session.Close()
+}
