@@ -16,11 +16,17 @@ func init() {
 		e.batchNormGrad(n, e.in(n.In[0]))
 		return true
 	}})
-	register("ReluGrad", form{name: "cast", emit: func(e *Emitter, n *ir.Node) bool {
+	register("ReluGrad", form{name: "step", emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Mul", []string{e.in(n.In[0]), e.reluMask(n.In[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("ReluGrad", form{name: "where", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+	register("ReluGrad", form{name: "cast", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+		pos := e.do("Greater", []string{e.in(n.In[1]), e.scalar(0)})
+		mask := e.do("Cast", []string{pos}, onnx.AttrInt("to", int64(onnx.TensorProto_FLOAT)))
+		e.emit("Mul", []string{e.in(n.In[0]), mask}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	register("ReluGrad", form{name: "where", rank: worse(2), emit: func(e *Emitter, n *ir.Node) bool {
 		zero := e.scalar(0)
 		pos := e.do("Greater", []string{e.in(n.In[1]), zero})
 		e.emit("Where", []string{pos, e.in(n.In[0]), zero}, []string{e.out(n.Out[0])})
@@ -33,11 +39,13 @@ func worse(r float64) func(*ir.Node, Options) float64 {
 	return func(*ir.Node, Options) float64 { return r }
 }
 
-// reluMask emits 1 where y > 0 and 0 elsewhere. Greater and Cast together are
-// cheaper than Sign or Where.
+// steep is so large that steep·y ≥ 1 for every positive normal float32.
+const steep = 3.4e38
+
+// reluMask emits 1 where y > 0 and 0 elsewhere, for y the output of Relu:
+// max(0, min(1, steep·y)), one vectorised pass where Greater and Cast are two.
 func (e *Emitter) reluMask(y *ir.Value) string {
-	pos := e.do("Greater", []string{e.in(y), e.scalar(0)})
-	return e.do("Cast", []string{pos}, onnx.AttrInt("to", int64(onnx.TensorProto_FLOAT)))
+	return e.once("steep", "HardSigmoid", []string{e.in(y)}, onnx.AttrFloat("alpha", steep), onnx.AttrFloat("beta", 0))
 }
 
 // emitBatchNormTrain uses the training mode of BatchNormalization. Its running
@@ -85,9 +93,15 @@ func (e *Emitter) batchNormGrad(n *ir.Node, dy string) {
 	e.affine2(dy, x, a, b, c, s, e.out(n.Out[0]))
 }
 
-// channelDot emits Σ over N, H, W of dy·x for each channel: [C].
+// channelDot emits Σ over N, H, W of dy·x for each channel: [C]. Long maps are
+// dotted row by row without a temporary; for short ones the cost of a product
+// per row exceeds that of a pass over memory.
 func (e *Emitter) channelDot(dy, x string, s ir.Shape) string {
 	rows, hw := s[0]*s[1], s[2]*s[3]
+	if hw < 200 {
+		prod := e.do("Mul", []string{dy, x})
+		return e.do("ReduceSum", []string{prod, e.ints(0, 2, 3)}, onnx.AttrInt("keepdims", 0))
+	}
 	u := e.reshape(dy, rows, 1, hw)
 	v := e.reshape(x, rows, 1, hw)
 	d := e.do("com.microsoft:FusedMatMul", []string{u, v}, onnx.AttrInt("transB", 1))
