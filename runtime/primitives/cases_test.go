@@ -59,9 +59,9 @@ func mustApply(op ir.Op, in ...reference.Tensor) []reference.Tensor {
 	return out
 }
 
-// maps are the N×C×H×W shapes that the element-wise, norm and pooling
+// images are the N×C×H×W shapes that the element-wise, norm and pooling
 // operators are tested with.
-var maps = []ir.Shape{
+var images = []ir.Shape{
 	{1, 1, 1, 2}, {1, 3, 7, 9}, {5, 16, 8, 8}, {2, 17, 16, 12}, {5, 1, 1, 1}, {1, 16, 3, 1}, {3, 4, 1, 5}, {2, 8, 32, 32},
 }
 
@@ -71,7 +71,7 @@ func otherCases() []testCase {
 	var cases []testCase
 	add := func(op ir.Op, in ...reference.Tensor) { cases = append(cases, testCase{op, in}) }
 
-	for _, s := range append([]ir.Shape{nil, {1}, {17}, {5, 3}, {2, 3, 4}}, maps...) {
+	for _, s := range append([]ir.Shape{nil, {1}, {17}, {5, 3}, {2, 3, 4}}, images...) {
 		for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Abs, ir.Sign, ir.Exp} {
 			add(ir.Unary{F: f}, r.normal(0, 1, s...))
 		}
@@ -114,7 +114,7 @@ func otherCases() []testCase {
 			}
 		}
 	}
-	for _, s := range maps {
+	for _, s := range images {
 		n := s.Size() / s[1]
 		x := r.normal(0, 1, s...)
 		for i := range x.Data {
@@ -128,8 +128,8 @@ func otherCases() []testCase {
 			add(ir.BatchNormInfer{Eps: eps}, x, scale, shift, r.normal(0, 1, s[1]), r.between(0.1, 3, s[1]))
 			stats := mustApply(ir.BatchNormTrain{Eps: eps}, x, scale, shift)
 			if n > 2 {
-				// Below three elements dx is a difference that cancels: see
-				// TestBatchNormSmallest.
+				// Of two elements dx is a difference that cancels entirely:
+				// see TestBatchNormGradOfTwo.
 				add(ir.BatchNormGrad{Eps: eps}, r.normal(0.1, 1, s...), x, scale, stats[1], stats[2])
 			}
 		}
@@ -204,7 +204,7 @@ func sliceCases() []sliceCase {
 		{ir.Shape{3, 4, 2}, ir.Slice{Start: [4]int{1, 2, 0}, Step: [4]int{1, 1, 5}, Size: [4]int{2, 2, 1}}},
 		{ir.Shape{4, 5, 7, 6}, ir.Slice{Start: [4]int{1, 0, 2, 1}, Step: [4]int{2, 3, 2, 4}, Size: [4]int{2, 2, 3, 2}}},
 	}
-	for _, s := range maps {
+	for _, s := range images {
 		for _, stride := range []int{1, 2, 3} {
 			cases = append(cases, sliceCase{s, ir.Subsample(s, stride)})
 		}
@@ -271,6 +271,15 @@ func convCases() []testCase {
 		add(ir.Window(1, 1), n, 3, 16, [2]int{16, 12}, square(3))
 		add(ir.Window(1, 1), n, 17, 16, square(1), square(3))
 		add(ir.Window(4, 2), n, 3, 4, square(11), square(3))
+		// The shapes that most forms are made for.
+		for _, size := range [][2]int{{2, 2}, {2, 1}, {1, 2}, {7, 9}, {9, 7}, {16, 12}, {1, 5}, {32, 32}} {
+			for _, c := range [][2]int{{1, 1}, {3, 16}, {17, 2}, {16, 16}} {
+				for _, stride := range []int{1, 2} {
+					add(ir.Window(stride, 1), n, c[0], c[1], size, square(3))
+					add(ir.Window(stride, 0), n, c[0], c[1], size, square(1))
+				}
+			}
+		}
 	}
 	return cases
 }

@@ -1,0 +1,161 @@
+package primitives
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/reference"
+)
+
+// A differenceCase says how a backward primitive belongs to a forward
+// operator: the graph computes y = forward(in…)[0] and, from dy, the gradients
+// of in[i] for the inputs that have one.
+type differenceCase struct {
+	name    string
+	forward ir.Op
+	in      []reference.Tensor
+	// backward appends the primitive and returns the gradients by the number
+	// of the input they belong to.
+	backward func(g *ir.Graph, dy *ir.Value, in, out []*ir.Value) map[int]*ir.Value
+	// step of the central difference. Operators that are linear in each input
+	// have no truncation error and take a large one.
+	step      float64
+	tolerance float64
+}
+
+func convDifference(a ir.ConvAttr, n, c, o int, size, kernel [2]int) differenceCase {
+	r := seeded(3)
+	d := differenceCase{
+		name:    fmt.Sprintf("conv_n%d_c%d_o%d_%v_k%v_%+v", n, c, o, size, kernel, a),
+		forward: ir.Conv{ConvAttr: a},
+		in: []reference.Tensor{
+			r.normal(0, 1, n, c, size[0], size[1]), r.normal(0, 1, o, c/a.Groups, kernel[0], kernel[1])},
+		step: 0.5, tolerance: 1e-5,
+	}
+	d.backward = func(g *ir.Graph, dy *ir.Value, in, _ []*ir.Value) map[int]*ir.Value {
+		return map[int]*ir.Value{
+			0: g.One("dx", ir.ConvGradInput{ConvAttr: a, Input: size}, dy, in[1]),
+			1: g.One("dw", ir.ConvGradWeight{ConvAttr: a, Kernel: kernel}, dy, in[0]),
+		}
+	}
+	return d
+}
+
+func differenceCases() []differenceCase {
+	r := seeded(4)
+	one := func(op ir.Op, in ...int) func(*ir.Graph, *ir.Value, []*ir.Value, []*ir.Value) map[int]*ir.Value {
+		return func(g *ir.Graph, dy *ir.Value, _, out []*ir.Value) map[int]*ir.Value {
+			args := []*ir.Value{dy}
+			if len(in) > 0 {
+				args = append(args, out[in[0]])
+			}
+			return map[int]*ir.Value{0: g.One("dx", op, args...)}
+		}
+	}
+	norm := func(s ...int) differenceCase {
+		x := r.normal(1, 2, s...)
+		return differenceCase{
+			name: fmt.Sprintf("batch_norm_%v", s), forward: ir.BatchNormTrain{Eps: 1e-5},
+			in:   []reference.Tensor{x, r.normal(1, 0.5, s[1]), r.normal(0, 1, s[1])},
+			step: 0.02, tolerance: 1e-3,
+			backward: func(g *ir.Graph, dy *ir.Value, in, out []*ir.Value) map[int]*ir.Value {
+				d := g.Apply("dnorm", ir.BatchNormGrad{Eps: 1e-5}, dy, in[0], in[1], out[1], out[2])
+				return map[int]*ir.Value{0: d[0], 1: d[1], 2: d[2]}
+			},
+		}
+	}
+	loss := func(n, k int) differenceCase {
+		t := r.between(0, 1, n, k)
+		return differenceCase{
+			name: fmt.Sprintf("cross_entropy_%dx%d", n, k), forward: ir.SoftmaxCrossEntropy{},
+			in:   []reference.Tensor{r.normal(0, 2, n, k), t},
+			step: 0.02, tolerance: 1e-3,
+			backward: func(g *ir.Graph, dy *ir.Value, in, out []*ir.Value) map[int]*ir.Value {
+				return map[int]*ir.Value{0: g.One("dz", ir.SoftmaxCrossEntropyGrad{}, dy, out[1], in[1])}
+			},
+		}
+	}
+	away := r.normal(0, 1, 2, 3, 7, 9)
+	for i, x := range away.Data {
+		// Clear of the kink by more than a step.
+		away.Data[i] = x + math.Copysign(0.25, x)
+	}
+	cut := ir.Subsample(ir.Shape{2, 3, 7, 9}, 2)
+	cut.Start[3] = 1
+	cut.Size[3] = 4
+	plain := func(s, d, g int, pad ...int) ir.ConvAttr {
+		return ir.ConvAttr{Stride: [2]int{s, s}, Pad: [4]int(pad), Dilation: [2]int{d, d}, Groups: g}
+	}
+	return []differenceCase{
+		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 1, 3, 4, [2]int{7, 9}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 2, 2, 3, [2]int{4, 4}, [2]int{3, 3}),
+		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 2, 3, 2, [2]int{7, 9}, [2]int{3, 3}),
+		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 1, 3, 2, [2]int{8, 8}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 1, 0, 0, 0, 0), 2, 3, 4, [2]int{5, 4}, [2]int{1, 1}),
+		convDifference(plain(2, 1, 1, 0, 0, 0, 0), 1, 3, 4, [2]int{7, 8}, [2]int{1, 1}),
+		convDifference(plain(2, 1, 1, 3, 3, 3, 3), 1, 3, 2, [2]int{9, 8}, [2]int{7, 7}),
+		convDifference(plain(3, 1, 1, 2, 0, 1, 3), 1, 2, 2, [2]int{7, 9}, [2]int{5, 5}),
+		convDifference(plain(1, 2, 1, 2, 2, 2, 2), 1, 2, 2, [2]int{7, 6}, [2]int{3, 3}),
+		convDifference(plain(2, 1, 2, 1, 1, 1, 1), 2, 4, 6, [2]int{5, 5}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 3, 1, 1, 1, 1), 1, 3, 3, [2]int{5, 5}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 1, 5, 4, [2]int{1, 1}, [2]int{3, 3}),
+		norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
+		loss(1, 3), loss(5, 10), loss(3, 17),
+		{name: "relu", forward: ir.Unary{F: ir.Relu}, in: []reference.Tensor{away},
+			backward: one(ir.ReluGrad{}, 0), step: 0.125, tolerance: 1e-5},
+		{name: "slice", forward: cut, in: []reference.Tensor{r.normal(0, 1, 2, 3, 7, 9)},
+			backward: one(ir.SliceGrad{Slice: cut, Input: [4]int{2, 3, 7, 9}}), step: 0.5, tolerance: 1e-5},
+		{name: "pool", forward: ir.GlobalAvgPool{}, in: []reference.Tensor{r.normal(0, 1, 3, 4, 7, 5)},
+			backward: one(ir.GlobalAvgPoolGrad{Input: [2]int{7, 5}}), step: 0.5, tolerance: 1e-5},
+	}
+}
+
+// TestCentralDifferences checks the gradients that the runtime computes
+// against differences of the forward operator that the runtime computes: no
+// Go arithmetic stands between them but the dot product with dy.
+func TestCentralDifferences(t *testing.T) {
+	openLibrary(t)
+	for _, c := range differenceCases() {
+		t.Run(c.name, func(t *testing.T) {
+			g, inputs := ir.New("difference"), map[string]reference.Tensor{}
+			in := make([]*ir.Value, len(c.in))
+			for i, x := range c.in {
+				in[i] = g.Input(fmt.Sprintf("in%d", i), ir.F32(x.Shape...))
+				inputs[in[i].Name] = x.Clone()
+			}
+			out := g.Apply("y", c.forward, in...)
+			dy := g.Input("dy", out[0].Type)
+			inputs["dy"] = seeded(5).normal(0, 1, dy.Shape...)
+			g.Output("out", out[0])
+			grads := c.backward(g, dy, in, out)
+			for i, d := range grads {
+				g.Output(fmt.Sprintf("grad%d", i), d)
+			}
+			s := load(t, g, lower.Options{Provider: "cpu"})
+			run := func() map[string]reference.Tensor {
+				got, err := s.run(inputs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got
+			}
+			got := run()
+			for i := range grads {
+				want := reference.Difference(func(reference.Tensor) float64 {
+					sum, y := 0.0, run()["out"]
+					for j, d := range inputs["dy"].Data {
+						sum += d * y.Data[j]
+					}
+					return sum
+				}, inputs[in[i].Name], c.step)
+				d := reference.Distance(got[fmt.Sprintf("grad%d", i)], want)
+				if d > c.tolerance {
+					t.Errorf("gradient of input %d is %.2g away from the difference", i, d)
+				}
+			}
+		})
+	}
+}
