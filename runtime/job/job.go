@@ -1,0 +1,159 @@
+// Package job carries out whole jobs: it is the one place where recipes, data
+// sets, artifacts and the executing room meet. The command line is a thin
+// layer over it; a Go program calls the same functions.
+//
+// A run lives in one folder:
+//
+//	recipe.yaml              the full resolved recipe
+//	artifacts/               step.onnx, eval.onnx, infer.onnx, manifest.json
+//	checkpoint.safetensors   the newest state, replaced atomically
+//	metrics.csv              one row an epoch
+//	curves.png               loss, accuracy and learning rate
+//	model.onnx               the trained model, ready to deploy
+package job
+
+import (
+	"time"
+
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+// The names of the files in a run folder.
+const (
+	RecipeFile     = "recipe.yaml"
+	ArtifactsDir   = "artifacts"
+	CheckpointFile = "checkpoint.safetensors"
+	MetricsFile    = "metrics.csv"
+	CurvesFile     = "curves.png"
+	ModelFile      = "model.onnx"
+)
+
+// Config says what to train and where.
+type Config struct {
+	// Recipe is resolved and validated by Train; it is not changed. With
+	// Resume it may be nil: the run folder's own recipe is taken.
+	Recipe *recipe.Recipe
+	// Out is the run folder. Train refuses one that holds another run.
+	Out string
+	// Resume continues from the checkpoint in Out.
+	Resume bool
+	// StopAfter ends the session once that many epochs of the run are
+	// complete, leaving a checkpoint to resume from; 0 means all.
+	StopAfter int
+	// Library is an explicit path of the ONNX Runtime library, or empty.
+	Library string
+	// Reporter is told how the run goes; nil is silent.
+	Reporter Reporter
+}
+
+// Reporter receives a run's progress. Its methods are called one at a time and
+// should return quickly: Step is called between training steps.
+type Reporter interface {
+	// Start is called once, before the first step.
+	Start(p Plan)
+	// Step is called after every step.
+	Step(p Progress)
+	// Evaluating is called when an evaluation begins and as it goes on.
+	Evaluating(done, total int)
+	// Epoch is called after every epoch with its complete figures.
+	Epoch(e Epoch)
+	// Note is a line for the person at the terminal.
+	Note(line string)
+}
+
+// Plan is what a run is about to do.
+type Plan struct {
+	Model, Optimizer, Dataset string
+	Parameters                int
+	FLOPs                     int64
+	TrainImages, TestImages   int
+	Epochs, StepsPerEpoch     int
+	Batch, Threads, Workers   int
+	// FirstEpoch and FirstStep (within it) are not 0 after a resume.
+	FirstEpoch, FirstStep int
+	Library               string // "1.30.0 (/path)"
+	Out                   string
+}
+
+// Progress is the state of the current epoch after a step.
+type Progress struct {
+	Epoch, Epochs       int // Epoch counts from 0
+	Step, StepsPerEpoch int // Step is the number of steps done in the epoch
+	// Loss and Accuracy are means over the epoch so far. Accuracy counts an
+	// image as right when the largest logit meets the largest target.
+	Loss, Accuracy  float64
+	LR              float64
+	ImagesPerSecond float64
+	// WaitShare is the share of the epoch's training time spent waiting for
+	// data, in [0,1].
+	WaitShare float64
+	// Left estimates the time to the end of the run.
+	Left time.Duration
+}
+
+// Epoch is the outcome of one epoch.
+type Epoch struct {
+	Progress
+	// TestLoss, Top1 and Top5 are those of the held-out images: the validation
+	// split if the recipe asks for one, else the test set.
+	TestLoss, Top1, Top5 float64
+	// HeldOut names them: "test" or "validation".
+	HeldOut string
+	Seconds float64
+}
+
+// Result is the outcome of a session of training.
+type Result struct {
+	Last Epoch
+	// Done tells whether all epochs are complete (false after StopAfter).
+	Done    bool
+	Seconds float64
+	Out     string
+}
+
+// EvalConfig says what to evaluate on which data.
+type EvalConfig struct {
+	// Run is a run folder, or ONNX a classifier file: exactly one.
+	Run, ONNX string
+	// Data says which data; with Run, empty fields are taken from its recipe.
+	Data recipe.Data
+	// Batch is the number of images at a time (0: 256), Limit the number of
+	// images in all (0: every one).
+	Batch, Limit, Threads int
+	Library               string
+	// Progress, if set, is called as images are done.
+	Progress func(done, total int)
+}
+
+// EvalResult are the figures of an evaluation.
+type EvalResult struct {
+	Model   string  `json:"model"`
+	Dataset string  `json:"dataset"`
+	Images  int     `json:"images"`
+	Top1    float64 `json:"top1"`
+	Top5    float64 `json:"top5"`
+	Loss    float64 `json:"loss"`
+	Seconds float64 `json:"seconds"`
+}
+
+// PredictConfig says which images to classify with which model.
+type PredictConfig struct {
+	ONNX    string
+	Images  []string
+	TopK    int // 0 means 5
+	Threads int
+	Library string
+}
+
+// Prediction is the answer for one image file, most likely class first.
+type Prediction struct {
+	File    string       `json:"file"`
+	Classes []ClassScore `json:"classes"`
+}
+
+// ClassScore is one class and its probability.
+type ClassScore struct {
+	Index       int     `json:"index"`
+	Name        string  `json:"name"`
+	Probability float64 `json:"probability"`
+}
