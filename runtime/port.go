@@ -97,8 +97,8 @@ func port(v *onnx.ValueInfoProto) (Port, error) {
 	p := Port{Name: v.GetName(), Type: ElementType(t.GetElemType()), Ranked: t.GetShape() != nil}
 	for _, d := range t.GetShape().GetDim() {
 		n := int64(-1)
-		if _, ok := d.GetValue().(*onnx.TensorShapeProto_Dimension_DimValue); ok {
-			n = d.GetDimValue()
+		if v := d.GetDimValue(); v > 0 { // some exporters write 0 or −1 for a free dimension
+			n = v
 		}
 		p.Shape = append(p.Shape, n)
 	}
