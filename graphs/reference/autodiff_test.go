@@ -1,0 +1,178 @@
+package reference_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/autodiff"
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/reference"
+)
+
+func normal(r *rand.Rand, s ir.Shape) reference.Tensor {
+	t := reference.Zeros(s)
+	for i := range t.Data {
+		t.Data[i] = r.NormFloat64()
+	}
+	return t
+}
+
+// ruleCase differentiates one operator. Inputs are drawn from N(0, 1), away
+// from zero by at least 0.1 and positive where asked. Inputs in fixed get no
+// gradient.
+type ruleCase struct {
+	op       ir.Op
+	in       []ir.Shape
+	positive bool
+	fixed    map[int]bool
+}
+
+func ruleCases() []ruleCase {
+	var cases []ruleCase
+	broadcasts := [][]ir.Shape{
+		{{2, 3}, {2, 3}}, {{2, 3}, {3}}, {{3}, {2, 3}}, {{2, 1, 4}, {3, 1}}, {{1, 3}, {2, 1}}, {{2, 2}, nil}, {nil, {2, 2}},
+		{nil, nil}, {{1}, {1, 1}}, {{2, 3, 2, 2}, {1, 3, 1, 1}},
+	}
+	for _, f := range []ir.BinaryKind{ir.Add, ir.Sub, ir.Mul, ir.Div, ir.Max, ir.Min} {
+		for _, s := range broadcasts {
+			cases = append(cases, ruleCase{op: ir.Binary{F: f}, in: s})
+		}
+	}
+	for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Sqrt, ir.Exp, ir.Log, ir.Abs, ir.Sign} {
+		for _, s := range []ir.Shape{nil, {3}, {2, 3, 1, 2}} {
+			cases = append(cases, ruleCase{op: ir.Unary{F: f}, in: []ir.Shape{s}, positive: f == ir.Sqrt || f == ir.Log})
+		}
+	}
+	for axes := uint(1); axes < 8; axes++ {
+		for _, keep := range []bool{false, true} {
+			cases = append(cases, ruleCase{op: ir.Sum{Axes: axes, Keep: keep}, in: []ir.Shape{{2, 3, 2}}})
+		}
+	}
+	for _, m := range []ir.MatMul{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}} {
+		a, b := ir.Shape{2, 3}, ir.Shape{3, 4}
+		if m.TransA {
+			a = ir.Shape{3, 2}
+		}
+		if m.TransB {
+			b = ir.Shape{4, 3}
+		}
+		cases = append(cases, ruleCase{op: m, in: []ir.Shape{a, b}})
+	}
+	for _, a := range []ir.ConvAttr{
+		ir.Window(1, 1), ir.Window(2, 1), {Stride: [2]int{2, 1}, Pad: [4]int{0, 2, 1, 0}, Dilation: [2]int{1, 2}, Groups: 2},
+	} {
+		cases = append(cases, ruleCase{op: ir.Conv{ConvAttr: a}, in: []ir.Shape{{2, 2, 5, 4}, {4, 2 / a.Groups, 3, 2}}})
+	}
+	c := ir.Shape{3}
+	cases = append(cases,
+		ruleCase{op: ir.BatchNormTrain{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c}},
+		ruleCase{op: ir.BatchNormInfer{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c, c, c}, positive: true, fixed: map[int]bool{3: true, 4: true}},
+		ruleCase{op: ir.SoftmaxCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.GlobalAvgPool{}, in: []ir.Shape{{2, 3, 4, 5}}},
+		ruleCase{op: ir.ReshapeTo(ir.Shape{3, 4}), in: []ir.Shape{{2, 6}}},
+		ruleCase{op: ir.ReshapeTo(nil), in: []ir.Shape{{1, 1}}},
+		ruleCase{op: ir.Subsample(ir.Shape{1, 2, 5, 4}, 2), in: []ir.Shape{{1, 2, 5, 4}}},
+		ruleCase{op: ir.Pad{Before: [4]int{1, 2}, After: [4]int{0, 1}}, in: []ir.Shape{{2, 3}}},
+		ruleCase{op: ir.Concat{}, in: []ir.Shape{{2}, {3}, {1}}},
+		ruleCase{op: ir.Split{Parts: []ir.Shape{{2, 2}, nil, {3}}}, in: []ir.Shape{{8}}},
+	)
+	return cases
+}
+
+// TestRules differentiates each operator that has a rule and compares with
+// central differences. The loss weights every element of every output that the
+// rule follows, and adds a second use of each input, so that adjoints have to
+// be added up.
+func TestRules(t *testing.T) {
+	covered := map[string]bool{}
+	for i, c := range ruleCases() {
+		kind := c.op.Kind()
+		if !autodiff.Differentiable(kind) {
+			continue
+		}
+		covered[kind] = true
+		t.Run(fmt.Sprintf("%s%v", kind, c.in), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(i), 3))
+			g, inputs := ir.New("rule"), map[string]reference.Tensor{}
+			var in, wrt []*ir.Value
+			for j, s := range c.in {
+				x := normal(r, s)
+				for k, e := range x.Data {
+					x.Data[k] = e + math.Copysign(0.1, e)
+					if c.positive {
+						x.Data[k] = math.Abs(x.Data[k])
+					}
+				}
+				v := g.Input(fmt.Sprintf("in%d", j), ir.F32(s...))
+				inputs[v.Name] = x
+				in = append(in, v)
+				if !c.fixed[j] {
+					wrt = append(wrt, v)
+				}
+			}
+			out := g.Apply("op", c.op, in...)
+			if kind == "BatchNormTrain" || kind == "SoftmaxCrossEntropy" {
+				out = out[:1] // by contract, no gradient flows from the others
+			}
+			loss := g.Scalar(0)
+			for _, v := range slices.Concat(out, wrt) {
+				w := g.Const("weight", v.Shape, normal(r, v.Shape).Float32())
+				loss = g.One("", ir.Binary{F: ir.Add}, loss, total(g, g.One("", ir.Binary{F: ir.Mul}, v, w)))
+			}
+			compareGradients(t, g, loss, wrt, inputs, 1e-5, 1e-6)
+		})
+	}
+	for _, kind := range reference.Kinds() {
+		if autodiff.Differentiable(kind) && !covered[kind] {
+			t.Errorf("the rule of %s is not tested", kind)
+		}
+	}
+}
+
+// total sums all elements of v.
+func total(g *ir.Graph, v *ir.Value) *ir.Value {
+	if len(v.Shape) == 0 {
+		return v
+	}
+	return g.One("", ir.Sum{Axes: 1<<len(v.Shape) - 1}, v)
+}
+
+// compareGradients differentiates loss by autodiff and by central differences.
+func compareGradients(t *testing.T, g *ir.Graph, loss *ir.Value, wrt []*ir.Value,
+	inputs map[string]reference.Tensor, step, tolerance float64) {
+	t.Helper()
+	forward := *g
+	forward.Outputs = []ir.Output{{Name: "loss", Value: loss}}
+	nodes := len(g.Nodes)
+	grads, err := autodiff.Gradients(g, loss, nil, wrt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(forward.Nodes) != nodes {
+		t.Fatal("the forward graph grew")
+	}
+	for i, d := range grads {
+		g.Output("grad."+wrt[i].Name, d)
+	}
+	got := mustRun(t, g, inputs)
+	for _, v := range wrt {
+		want := reference.Difference(func(reference.Tensor) float64 {
+			return mustRun(t, &forward, inputs)["loss"].Data[0]
+		}, inputs[v.Name], step)
+		if d := reference.Distance(got["grad."+v.Name], want); d > tolerance {
+			t.Errorf("gradient of %s is %.2g away from the central difference", v.Name, d)
+		}
+	}
+}
+
+func mustRun(t *testing.T, g *ir.Graph, inputs map[string]reference.Tensor) map[string]reference.Tensor {
+	t.Helper()
+	out, err := reference.Run(g, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
