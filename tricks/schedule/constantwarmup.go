@@ -60,6 +60,9 @@ func (o *ConstantWarmupOptions) Length(stepsPerEpoch int) int {
 	return o.duration().length(stepsPerEpoch)
 }
 
+// SetEpochs implements Timed.
+func (o *ConstantWarmupOptions) SetEpochs(epochs float64) { o.Epochs = epochs }
+
 // Peak implements WarmupOptions.
 func (o *ConstantWarmupOptions) Peak() float64 { return 1 }
 

@@ -69,6 +69,9 @@ func (o *GradualOptions) duration() duration { return duration{o.Epochs, o.Steps
 // Length implements WarmupOptions.
 func (o *GradualOptions) Length(stepsPerEpoch int) int { return o.duration().length(stepsPerEpoch) }
 
+// SetEpochs implements Timed.
+func (o *GradualOptions) SetEpochs(epochs float64) { o.Epochs = epochs }
+
 // Peak implements WarmupOptions.
 func (o *GradualOptions) Peak() float64 { return max(o.Multiplier, 1) }
 

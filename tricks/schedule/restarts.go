@@ -43,7 +43,7 @@ func (r Restarts) LR(step int) float64 {
 type RestartsOptions struct {
 	// First is the length of the first cycle in epochs, fractions allowed.
 	First float64 `yaml:"first"`
-	// Growth is the length of a cycle over the one before, at least 1.
+	// Growth is the length of a cycle over the one before, 1 to 1000.
 	Growth int `yaml:"growth"`
 	// Floor is the rate that every cycle approaches.
 	Floor float64 `yaml:"floor"`
@@ -54,8 +54,8 @@ func (o *RestartsOptions) Validate() error {
 	if err := positive("first", o.First); err != nil {
 		return err
 	}
-	if o.Growth < 1 {
-		return strict.Errorf("growth", "must be at least 1, got %d", o.Growth)
+	if o.Growth < 1 || o.Growth > 1000 {
+		return strict.Errorf("growth", "must be 1 to 1000, got %d", o.Growth)
 	}
 	return notNegative("floor", o.Floor)
 }

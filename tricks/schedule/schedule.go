@@ -34,8 +34,14 @@ type Span struct {
 }
 
 // InSteps converts epochs to the nearest number of steps.
-func (s Span) InSteps(epochs float64) int {
-	return int(math.Round(epochs * float64(s.StepsPerEpoch)))
+func (s Span) InSteps(epochs float64) int { return inSteps(epochs, s.StepsPerEpoch) }
+
+// mostEpochs bounds what a recipe may ask for.
+const mostEpochs = 1_000_000
+
+// inSteps keeps absurd lengths within an int.
+func inSteps(epochs float64, stepsPerEpoch int) int {
+	return int(math.Round(min(epochs*float64(stepsPerEpoch), 1<<50)))
 }
 
 // Options are the settings of one kind of schedule as a recipe gives them:

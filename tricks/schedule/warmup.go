@@ -1,10 +1,6 @@
 package schedule
 
-import (
-	"math"
-
-	"github.com/ortrain/ortrain/tricks/strict"
-)
+import "github.com/ortrain/ortrain/tricks/strict"
 
 // WarmupOptions are the settings of one kind of warm-up as a recipe gives
 // them: a pointer to a struct with yaml tags.
@@ -20,6 +16,12 @@ type WarmupOptions interface {
 	Wrap(span Span, after Schedule) Schedule
 }
 
+// Timed is a WarmupOptions with a planned length.
+type Timed interface {
+	// SetEpochs sets the length, for a recipe that does not.
+	SetEpochs(epochs float64)
+}
+
 // duration is the length of a warm-up, in epochs (fractions allowed) or in
 // steps; the options structs of warm-ups repeat its two keys.
 type duration struct {
@@ -29,8 +31,8 @@ type duration struct {
 
 func (d duration) validate() error {
 	switch {
-	case !(d.epochs >= 0):
-		return strict.Errorf("epochs", "must not be negative, got %v", d.epochs)
+	case !(d.epochs >= 0 && d.epochs <= mostEpochs):
+		return strict.Errorf("epochs", "must be 0 to %d, got %v", mostEpochs, d.epochs)
 	case d.steps < 0:
 		return strict.Errorf("steps", "must not be negative, got %d", d.steps)
 	case d.steps > 0 && d.epochs > 0:
@@ -43,5 +45,5 @@ func (d duration) length(stepsPerEpoch int) int {
 	if d.steps > 0 {
 		return d.steps
 	}
-	return int(math.Round(d.epochs * float64(stepsPerEpoch)))
+	return inSteps(d.epochs, stepsPerEpoch)
 }

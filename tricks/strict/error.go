@@ -54,8 +54,9 @@ func Within(prefix string, err error) error {
 }
 
 // Locate fills the file and, from the lines of the keys, the line of an
-// *Error that lacks them. The line of a key that is not in the file is that
-// of the nearest mapping above it that is. Other errors pass unchanged.
+// *Error that lacks them. A key that has no line was not read from the file
+// (it was set on a command line, or is a default), so it gets no file either.
+// Other errors pass unchanged.
 func Locate(err error, file string, lines Lines) error {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -65,13 +66,10 @@ func Locate(err error, file string, lines Lines) error {
 	if located.File == "" {
 		located.File = file
 	}
-	for key := located.Key; located.Line == 0 && key != ""; {
-		located.Line = lines[key]
-		key = key[:max(strings.LastIndexByte(key, '.'), 0)]
-	}
-	if located.Line == 0 {
-		// Set on a command line or left at a default: not the file's fault.
-		located.File = ""
+	if located.Line == 0 && located.Key != "" {
+		if located.Line = lines[located.Key]; located.Line == 0 {
+			located.File = ""
+		}
 	}
 	return &located
 }

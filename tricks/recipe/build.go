@@ -1,0 +1,92 @@
+package recipe
+
+import (
+	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/schedule"
+	"github.com/ortrain/ortrain/tricks/strict"
+	"github.com/ortrain/ortrain/tricks/target"
+)
+
+// BaseLR returns the base learning rate after linear scaling.
+func (r *Recipe) BaseLR() float64 {
+	if r.Schedule.LinearScaling {
+		return schedule.LinearScaling(r.Schedule.LR, r.Batch)
+	}
+	return r.Schedule.LR
+}
+
+// BuildSchedule returns the learning rate of every step of the run, given the
+// number of optimizer steps per epoch.
+func (r *Recipe) BuildSchedule(stepsPerEpoch int) (schedule.Schedule, error) {
+	s, err := r.buildSchedule(stepsPerEpoch)
+	return s, strict.Locate(err, r.file, r.lines)
+}
+
+func (r *Recipe) buildSchedule(stepsPerEpoch int) (schedule.Schedule, error) {
+	after, err := r.scheduleOptions()
+	if err != nil {
+		return nil, err
+	}
+	warmup, err := r.warmupOptions()
+	if err != nil {
+		return nil, err
+	}
+	s, err := schedule.Plan{
+		LR:            r.BaseLR(),
+		Steps:         r.Epochs * stepsPerEpoch,
+		StepsPerEpoch: stepsPerEpoch,
+		Warmup:        warmup,
+		After:         after,
+	}.Build()
+	return s, strict.Within("schedule", err)
+}
+
+// BuildAugment returns the path of a training image of the given size: the
+// recipe's transforms and normalisation. The recipe must be resolved.
+func (r *Recipe) BuildAugment(in pixel.Size) (*pixel.Chain, error) {
+	steps, err := r.augmentOptions()
+	if err == nil {
+		var c *pixel.Chain
+		if c, err = pixel.NewChain(r.info(in), steps...); err == nil {
+			return c, nil
+		}
+		if _, ok := err.(*strict.Error); ok {
+			err = strict.Within("augment", err)
+		} else {
+			err = strict.Within("data.mean", err)
+		}
+	}
+	return nil, strict.Locate(err, r.file, r.lines)
+}
+
+// BuildNormalise returns the path of an image for evaluation: normalisation
+// only. The recipe must be resolved.
+func (r *Recipe) BuildNormalise(in pixel.Size) (*pixel.Chain, error) {
+	c, err := pixel.NewChain(r.info(in))
+	if err != nil {
+		return nil, strict.Locate(strict.Within("data.mean", err), r.file, r.lines)
+	}
+	return c, nil
+}
+
+func (r *Recipe) info(in pixel.Size) pixel.Info {
+	return pixel.Info{In: in, Mean: r.Data.Mean, Std: r.Data.Std}
+}
+
+// BuildTarget returns the shaper of training targets of k classes. Without
+// target tricks it is empty, and targets stay one-hot.
+func (r *Recipe) BuildTarget(k int) (target.Chain, error) {
+	shapers, err := r.targetOptions()
+	if err != nil {
+		return nil, strict.Locate(err, r.file, r.lines)
+	}
+	chain := target.Chain{}
+	for _, s := range shapers {
+		shaper, err := s.options.Build(k)
+		if err != nil {
+			return nil, strict.Locate(strict.Within("target."+s.name, err), r.file, r.lines)
+		}
+		chain = append(chain, shaper)
+	}
+	return chain, nil
+}

@@ -1,0 +1,43 @@
+package recipe
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Marshal returns the recipe as YAML: keys in a fixed order, options sorted
+// by name, so that equal recipes give equal bytes. Of a resolved recipe it is
+// the full record of a run, and Parse reads it back.
+func (r *Recipe) Marshal() ([]byte, error) {
+	var buf bytes.Buffer
+	enc := yaml.NewEncoder(&buf)
+	enc.SetIndent(2)
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	if err := enc.Close(); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// Hash returns the hexadecimal SHA-256 of the resolved recipe without what
+// cannot change the numbers: where the data lies, how many workers load it,
+// how often a checkpoint is written.
+func (r *Recipe) Hash() (string, error) {
+	full, err := r.Resolve()
+	if err != nil {
+		return "", err
+	}
+	full.Data.Dir, full.Data.Workers, full.Checkpoint = "", 0, Checkpoint{}
+	text, err := full.Marshal()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}

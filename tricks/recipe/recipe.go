@@ -1,0 +1,190 @@
+// Package recipe is the description of a run: one YAML file, or one Go
+// struct, that names the data, the model, the optimizer, the schedule and
+// every trick with its options.
+//
+// A recipe is read strictly (Parse, Load), changed by dotted keys (Set), and
+// completed and checked by Resolve; only a resolved recipe builds anything.
+package recipe
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/ortrain/ortrain/tricks/strict"
+)
+
+// Recipe holds all settings of a run. The zero value is not useful: start
+// from Default.
+type Recipe struct {
+	// Seed determines every random draw of the run.
+	Seed uint64 `yaml:"seed"`
+	// Epochs is the length of the run.
+	Epochs int `yaml:"epochs"`
+	// Batch is the number of images of a training step.
+	Batch int `yaml:"batch"`
+	// Limit, if above 0, is the largest number of training images to use,
+	// chosen evenly over the classes.
+	Limit int `yaml:"limit"`
+	// Threads is the number of threads that run the model; 0 means one per
+	// core.
+	Threads int `yaml:"threads"`
+	// Provider is the execution provider, such as "cpu".
+	Provider   string     `yaml:"provider"`
+	Data       Data       `yaml:"data"`
+	Model      Model      `yaml:"model"`
+	Optimizer  Optimizer  `yaml:"optimizer"`
+	Schedule   Schedule   `yaml:"schedule"`
+	Augment    Augment    `yaml:"augment,omitempty"`
+	Target     Target     `yaml:"target,omitempty"`
+	Checkpoint Checkpoint `yaml:"checkpoint"`
+
+	file  string
+	lines strict.Lines
+}
+
+// Data says which images to train on.
+type Data struct {
+	// Name is a registered data set.
+	Name string `yaml:"name"`
+	// Dir is the folder of the files; empty means the usual places.
+	Dir string `yaml:"dir"`
+	// TrainFiles and TestFiles replace the data set's usual file names. They
+	// are relative to Dir and may be glob patterns.
+	TrainFiles []string `yaml:"train_files,flow"`
+	TestFiles  []string `yaml:"test_files,flow"`
+	// Validation is the part of the training images to hold out: a share if
+	// below 1, otherwise a number of images.
+	Validation float64 `yaml:"validation"`
+	// Mean and Std normalise the pixels, per channel, scaled to [0, 1]. Empty
+	// means the data set's own.
+	Mean []float64 `yaml:"mean,flow"`
+	Std  []float64 `yaml:"std,flow"`
+	// Workers is the number of loader workers; 0 means one per core. It does
+	// not change the images.
+	Workers int `yaml:"workers"`
+}
+
+// Model says which network to train. Options belong to the model.
+type Model struct {
+	Name    string            `yaml:"name"`
+	Options map[string]string `yaml:"options,omitempty"`
+}
+
+// Optimizer says how to update the parameters. Options belong to the
+// optimizer.
+type Optimizer struct {
+	Name     string  `yaml:"name"`
+	Momentum float64 `yaml:"momentum"`
+	Nesterov bool    `yaml:"nesterov"`
+	// WeightDecay is L2 regularisation or decoupled decay, as the optimizer
+	// defines it.
+	WeightDecay float64 `yaml:"weight_decay"`
+	// DecayNormAndBias extends the decay to biases and the parameters of
+	// norms.
+	DecayNormAndBias bool              `yaml:"decay_norm_and_bias"`
+	Options          map[string]string `yaml:"options,omitempty"`
+}
+
+// Schedule says how the learning rate changes.
+type Schedule struct {
+	// Name is a registered schedule.
+	Name string `yaml:"name"`
+	// LR is the base learning rate.
+	LR float64 `yaml:"lr"`
+	// LinearScaling multiplies LR by Batch/256.
+	LinearScaling bool   `yaml:"linear_scaling"`
+	Warmup        Warmup `yaml:"warmup,omitempty"`
+	// Options are the keys of the named schedule.
+	Options map[string]any `yaml:",inline"`
+}
+
+// NoWarmup is the kind of warm-up that there is not.
+const NoWarmup = "none"
+
+// Warmup says how the schedule starts. The zero value means the default: a
+// gradual warm-up of one epoch, or of a fifth of the run if that is shorter.
+type Warmup struct {
+	// Kind is a registered warm-up, or "none". Empty means gradual.
+	Kind string `yaml:"kind"`
+	// Options are the keys of the kind.
+	Options map[string]any `yaml:",inline"`
+}
+
+// IsZero makes an absent warm-up absent in YAML.
+func (w Warmup) IsZero() bool { return w.Kind == "" && len(w.Options) == 0 }
+
+// Augment lists transforms of images in the order they are applied. Nil means
+// the data set's default; an empty list means none.
+type Augment []Step
+
+// IsZero makes an absent list absent in YAML, and an empty one not.
+func (a Augment) IsZero() bool { return a == nil }
+
+// Step is one transform. In YAML it is a mapping, or just the name.
+type Step struct {
+	// Name is a registered pixel transform.
+	Name string `yaml:"name"`
+	// Options are the keys of the transform.
+	Options map[string]any `yaml:",inline"`
+}
+
+// SetScalar implements strict.Scalar.
+func (s *Step) SetScalar(name string) { *s = Step{Name: name} }
+
+// Target maps the names of registered target tricks to their options.
+type Target struct {
+	Tricks map[string]any `yaml:",inline"`
+}
+
+// IsZero makes an absent mapping absent in YAML.
+func (t Target) IsZero() bool { return len(t.Tricks) == 0 }
+
+// Checkpoint says when to save.
+type Checkpoint struct {
+	// Every is the number of epochs between checkpoints.
+	Every int `yaml:"every"`
+}
+
+// Default returns the recipe of which every other is a change: ResNet-20 on
+// CIFAR-10.
+func Default() *Recipe {
+	return &Recipe{
+		Epochs:     10,
+		Batch:      128,
+		Provider:   "cpu",
+		Data:       Data{Name: "cifar10"},
+		Model:      Model{Name: "resnet20"},
+		Optimizer:  Optimizer{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-4},
+		Schedule:   Schedule{Name: "cosine", LR: 0.1},
+		Checkpoint: Checkpoint{Every: 1},
+	}
+}
+
+// Parse reads a recipe; keys it leaves out keep the values of Default. file
+// names the source in errors, of which each is one line with the file, the
+// line and the key (*strict.Error). Options are checked against the tricks
+// they belong to.
+func Parse(text []byte, file string) (*Recipe, error) {
+	r := Default()
+	r.file, r.lines = file, strict.Lines{}
+	node, err := strict.Parse(text)
+	if err == nil {
+		err = (&strict.Decoder{Lines: r.lines}).Decode(node, r)
+	}
+	if err == nil {
+		err = r.checkTricks()
+	}
+	if err != nil {
+		return nil, strict.Locate(err, file, r.lines)
+	}
+	return r, nil
+}
+
+// Load parses the recipe in a file.
+func Load(path string) (*Recipe, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	return Parse(text, path)
+}

@@ -1,0 +1,166 @@
+package recipe
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ortrain/ortrain/tricks/strict"
+)
+
+// Resolve returns a copy with every default filled in (the data set's
+// normalisation and augmentation, the warm-up, all options of all tricks),
+// after checking everything that can be checked without the data. Resolving
+// again changes nothing. Names of models, optimizers and providers are
+// checked by those who build them. The error is a *strict.Error.
+func (r *Recipe) Resolve() (*Recipe, error) {
+	out := r.clone()
+	if err := out.resolve(); err != nil {
+		return nil, strict.Locate(err, r.file, r.lines)
+	}
+	return out, nil
+}
+
+// Validate reports the first thing that Resolve would object to.
+func (r *Recipe) Validate() error {
+	_, err := r.Resolve()
+	return err
+}
+
+func (r *Recipe) clone() *Recipe {
+	out := *r
+	out.Data.TrainFiles = slices.Clone(r.Data.TrainFiles)
+	out.Data.TestFiles = slices.Clone(r.Data.TestFiles)
+	out.Data.Mean = slices.Clone(r.Data.Mean)
+	out.Data.Std = slices.Clone(r.Data.Std)
+	out.Model.Options = maps.Clone(r.Model.Options)
+	out.Optimizer.Options = maps.Clone(r.Optimizer.Options)
+	out.Schedule.Options = maps.Clone(r.Schedule.Options)
+	out.Schedule.Warmup.Options = maps.Clone(r.Schedule.Warmup.Options)
+	out.Augment = slices.Clone(r.Augment)
+	for i := range out.Augment {
+		out.Augment[i].Options = maps.Clone(out.Augment[i].Options)
+	}
+	out.Target.Tricks = maps.Clone(r.Target.Tricks)
+	out.lines = maps.Clone(r.lines)
+	return &out
+}
+
+func (r *Recipe) resolve() error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	set, err := lookupDataSet(r.Data.Name)
+	if err != nil {
+		return strict.Within("data.name", err)
+	}
+	if len(r.Data.Mean) == 0 {
+		r.Data.Mean = slices.Clone(set.Mean)
+	}
+	if len(r.Data.Std) == 0 {
+		r.Data.Std = slices.Clone(set.Std)
+	}
+	if len(r.Data.Mean) != len(r.Data.Std) {
+		return strict.Errorf("data.std", "has %d channels, data.mean has %d", len(r.Data.Std), len(r.Data.Mean))
+	}
+	if r.Augment == nil {
+		r.Augment = append(Augment{}, set.Augment...)
+	}
+	return r.resolveTricks()
+}
+
+// resolveTricks checks all tricks and writes their options out in full.
+func (r *Recipe) resolveTricks() error {
+	s, err := r.scheduleOptions()
+	if err != nil {
+		return err
+	}
+	if r.Schedule.Options, err = encode(s); err != nil {
+		return err
+	}
+	w, err := r.warmupOptions()
+	if err != nil {
+		return err
+	}
+	if w == nil {
+		r.Schedule.Warmup = Warmup{Kind: NoWarmup}
+	} else {
+		if r.Schedule.Warmup.Kind == "" {
+			r.Schedule.Warmup.Kind = "gradual"
+		}
+		if r.Schedule.Warmup.Options, err = encode(w); err != nil {
+			return err
+		}
+		if n := w.Length(1 << 20); n >= r.Epochs<<20 {
+			return strict.Errorf("schedule.warmup.epochs", "the warm-up takes %.3g epochs but the run has only %d; shorten it or train longer",
+				float64(n)/(1<<20), r.Epochs)
+		}
+	}
+	steps, err := r.augmentOptions()
+	if err != nil {
+		return err
+	}
+	for i, s := range steps {
+		if r.Augment[i].Options, err = encode(s.Options); err != nil {
+			return err
+		}
+	}
+	shapers, err := r.targetOptions()
+	if err != nil {
+		return err
+	}
+	for _, s := range shapers {
+		if r.Target.Tricks[s.name], err = encode(s.options); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The largest values that are not a slip of the keyboard.
+const (
+	mostEpochs  = 1_000_000
+	mostBatch   = 1 << 20
+	mostThreads = 4096
+)
+
+// check checks the ranges of the recipe's own keys.
+func (r *Recipe) check() error {
+	for _, c := range []struct {
+		key  string
+		ok   bool
+		want string
+		got  any
+	}{
+		{"epochs", r.Epochs >= 1 && r.Epochs <= mostEpochs, "must be 1 to 1000000", r.Epochs},
+		{"batch", r.Batch >= 1 && r.Batch <= mostBatch, "must be 1 to 1048576", r.Batch},
+		{"limit", r.Limit >= 0, "must not be negative", r.Limit},
+		{"threads", r.Threads >= 0 && r.Threads <= mostThreads, "must be 0 (one per core) to 4096", r.Threads},
+		{"data.workers", r.Data.Workers >= 0 && r.Data.Workers <= mostThreads, "must be 0 (one per core) to 4096", r.Data.Workers},
+		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
+		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
+			"must be a share below 1 or a whole number of images", r.Data.Validation},
+		{"optimizer.momentum", r.Optimizer.Momentum >= 0 && r.Optimizer.Momentum < 1, "must be at least 0 and below 1", r.Optimizer.Momentum},
+		{"optimizer.weight_decay", r.Optimizer.WeightDecay >= 0, "must not be negative", r.Optimizer.WeightDecay},
+		{"schedule.lr", r.Schedule.LR > 0, "must be above 0", r.Schedule.LR},
+		{"provider", r.Provider != "", "must be a name, such as cpu", `""`},
+		{"model.name", r.Model.Name != "", "must be a name", `""`},
+		{"optimizer.name", r.Optimizer.Name != "", "must be a name", `""`},
+		{"checkpoint.every", r.Checkpoint.Every >= 1, "must be at least 1 epoch", r.Checkpoint.Every},
+	} {
+		if !c.ok {
+			return strict.Errorf(c.key, "%s, got %v", c.want, c.got)
+		}
+	}
+	for _, s := range r.Data.Std {
+		if !(s > 0) {
+			return strict.Errorf("data.std", "must be above 0, got %v", r.Data.Std)
+		}
+	}
+	if r.Limit > 0 && r.Limit < r.Batch {
+		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
+	}
+	if r.Optimizer.Nesterov && r.Optimizer.Momentum == 0 {
+		return strict.Errorf("optimizer.nesterov", "needs a momentum above 0")
+	}
+	return nil
+}
