@@ -22,7 +22,7 @@ var arities = map[string]arity{
 	"Reshape": {2, 2, 1, 1}, "Flatten": {1, 1, 1, 1}, "Transpose": {1, 1, 1, 1},
 	"Slice": {3, 5, 1, 1}, "Pad": {2, 4, 1, 1}, "Concat": {1, many, 1, 1}, "Split": {1, 2, 1, many},
 	"Expand": {2, 2, 1, 1}, "ConstantOfShape": {1, 1, 1, 1}, "SpaceToDepth": {1, 1, 1, 1}, "DepthToSpace": {1, 1, 1, 1},
-	"Conv": {2, 3, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
+	"Conv": {2, 3, 1, 1}, "FusedConv": {2, 4, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 }
 

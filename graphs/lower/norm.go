@@ -6,7 +6,7 @@ import (
 )
 
 func init() {
-	register("BatchNormTrain", form{name: "training_mode", emit: emitBatchNormTrain})
+	register("BatchNormTrain", form{name: "affine", emit: emitBatchNormTrain})
 	register("BatchNormInfer", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("BatchNormalization", e.inputs(n), []string{e.out(n.Out[0])},
 			onnx.AttrFloat("epsilon", n.Op.(ir.BatchNormInfer).Eps))
@@ -48,18 +48,82 @@ func (e *Emitter) reluMask(y *ir.Value) string {
 	return e.once("steep", "HardSigmoid", []string{e.in(y)}, onnx.AttrFloat("alpha", steep), onnx.AttrFloat("beta", 0))
 }
 
-// emitBatchNormTrain uses the training mode of BatchNormalization. Its running
-// statistics are input·momentum + batch·(1−momentum), so momentum 0 and zero
-// inputs return the batch's own mean and biased variance.
+// emitBatchNormTrain computes the statistics by reductions and applies them as
+// an affine map. BatchNormalization's own training mode is not used: on the
+// CPU it runs on one thread, and its statistics read memory that nobody wrote
+// (a NaN left there by an earlier run spoils them).
 func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
-	c := n.In[1].Shape
-	zeros := e.zeros(c...)
-	e.emit("BatchNormalization",
-		[]string{e.in(n.In[0]), e.in(n.In[1]), e.in(n.In[2]), zeros, zeros},
-		[]string{e.out(n.Out[0]), e.out(n.Out[1]), e.out(n.Out[2])},
-		onnx.AttrFloat("epsilon", n.Op.(ir.BatchNormTrain).Eps),
-		onnx.AttrFloat("momentum", 0), onnx.AttrInt("training_mode", 1))
+	a, b := e.batchStatistics(n, fromConv(n.In[0]))
+	e.affine(e.in(n.In[0]), a, b, "", false, n.In[0].Shape, e.out(n.Out[0]))
 	return true
+}
+
+// fromConv reports whether v is a convolution's output: then its mean is of the
+// order of its deviation, and the variance may be taken in one pass.
+func fromConv(v *ir.Value) bool {
+	return v.Node != nil && v.Node.Op.Kind() == "Conv"
+}
+
+// batchStatistics emits mean and biased variance of each channel under the
+// names of n's outputs, and returns a and b, [C], of y = a·x + b.
+//
+// In one pass the variance is E[x²] − mean², which loses (mean/deviation)²
+// units of the last place. Otherwise it is E[(x−mean)²].
+func (e *Emitter) batchStatistics(n *ir.Node, onePass bool) (a, b string) {
+	x, s := e.in(n.In[0]), n.In[0].Shape
+	mean, variance := e.out(n.Out[1]), e.out(n.Out[2])
+	per := e.scalar(1 / float32(s.Size()/s[1]))
+	sum := e.do("ReduceSum", []string{x, e.ints(0, 2, 3)}, onnx.AttrInt("keepdims", 0))
+	e.emit("Mul", []string{sum, per}, []string{mean})
+	if onePass {
+		square := e.do("Mul", []string{e.channelDot(x, x, s), per})
+		v := e.do("Sub", []string{square, e.do("Mul", []string{mean, mean})})
+		e.emit("Max", []string{v, e.scalar(0)}, []string{variance})
+	} else {
+		d := e.do("Sub", []string{x, e.reshape(mean, 1, s[1], 1, 1)})
+		e.emit("Mul", []string{e.channelDot(d, d, s), per}, []string{variance})
+	}
+	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(n.Op.(ir.BatchNormTrain).Eps)})})
+	a = e.do("Div", []string{e.in(n.In[1]), std})
+	b = e.do("Sub", []string{e.in(n.In[2]), e.do("Mul", []string{mean, a})})
+	return a, b
+}
+
+// largeMap tells from how many pixels on a product per map row beats plain
+// element-wise operators; below, the cost of a call for each channel of each
+// image dominates.
+const largeMap = 200
+
+// affine emits out = act(a·x + b + z) with a and b per channel, [C]; z may be
+// empty and act is ReLU or nothing. On large maps it is one fused depthwise
+// 1×1 convolution.
+func (e *Emitter) affine(x, a, b, z string, relu bool, s ir.Shape, out string) {
+	if s[2]*s[3] >= largeMap {
+		in := []string{x, e.reshape(a, s[1], 1, 1, 1), b}
+		if z != "" {
+			in = append(in, z)
+		}
+		attrs := []*onnx.AttributeProto{onnx.AttrInt("group", int64(s[1])), onnx.AttrInts("kernel_shape", 1, 1)}
+		if relu {
+			attrs = append(attrs, onnx.AttrString("activation", "Relu"))
+		}
+		e.emit("com.microsoft:FusedConv", in, []string{out}, attrs...)
+		return
+	}
+	shape := e.ints(1, s[1], 1, 1)
+	y := e.do("Mul", []string{x, e.do("Reshape", []string{a, shape})})
+	terms := []string{e.do("Reshape", []string{b, shape})}
+	if z != "" {
+		terms = append(terms, z)
+	}
+	for i, t := range terms {
+		if i == len(terms)-1 && !relu {
+			e.emit("Add", []string{y, t}, []string{out})
+			return
+		}
+		y = e.do("Add", []string{y, t})
+	}
+	e.emit("Relu", []string{y}, []string{out})
 }
 
 // batchNormGrad emits the gradient as an affine map of dy and x. With
@@ -98,7 +162,7 @@ func (e *Emitter) batchNormGrad(n *ir.Node, dy string) {
 // per row exceeds that of a pass over memory.
 func (e *Emitter) channelDot(dy, x string, s ir.Shape) string {
 	rows, hw := s[0]*s[1], s[2]*s[3]
-	if hw < 200 {
+	if hw < largeMap {
 		prod := e.do("Mul", []string{dy, x})
 		return e.do("ReduceSum", []string{prod, e.ints(0, 2, 3)}, onnx.AttrInt("keepdims", 0))
 	}
@@ -110,10 +174,6 @@ func (e *Emitter) channelDot(dy, x string, s ir.Shape) string {
 
 // affine2 emits out = a·u + b·v + c with a, b, c per channel.
 func (e *Emitter) affine2(u, v, a, b, c string, s ir.Shape, out string) {
-	shape := e.ints(1, s[1], 1, 1)
-	per := func(t string) string { return e.do("Reshape", []string{t, shape}) }
-	au := e.do("Mul", []string{u, per(a)})
-	bv := e.do("Mul", []string{v, per(b)})
-	sum := e.do("Add", []string{bv, per(c)})
-	e.emit("Add", []string{au, sum}, []string{out})
+	au := e.do("Mul", []string{u, e.reshape(a, 1, s[1], 1, 1)})
+	e.affine(v, b, c, au, false, s, out)
 }
