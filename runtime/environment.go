@@ -31,7 +31,8 @@ func Open(lib Library) error {
 	}
 	if !ort.IsInitialized() {
 		ort.SetSharedLibraryPath(lib.Path)
-		if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+		// Failures come back as errors; printing them too would say it twice.
+		if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 			return fmt.Errorf("runtime: start ONNX Runtime from %s: %s", lib.Path, oneLine(err.Error()))
 		}
 	}

@@ -99,7 +99,7 @@ func (o Options) build() (*ort.SessionOptions, error) {
 		n.SetGraphOptimizationLevel(level),
 		n.SetMemPattern(!o.NoMemoryPattern),
 		n.SetCpuMemArena(!o.NoArena),
-		n.SetLogSeverityLevel(ort.LoggingLevelError),
+		n.SetLogSeverityLevel(ort.LoggingLevelFatal),
 		n.AddSessionConfigEntry("session.intra_op.allow_spinning", strconv.Itoa(btoi(!o.NoSpinning))),
 		// Between two runs the cores belong to the data loader.
 		n.AddSessionConfigEntry("session.force_spinning_stop", "1"),

@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"os"
 	goruntime "runtime"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -59,14 +58,6 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	}
 	for _, p := range model.GetMetadataProps() {
 		s.metadata[p.GetKey()] = p.GetValue()
-	}
-	if o.OptimizedModel != "" {
-		// ONNX Runtime aborts the process when it cannot write this file.
-		f, err := os.OpenFile(o.OptimizedModel, os.O_WRONLY|os.O_CREATE, 0o644)
-		if err != nil {
-			return nil, fmt.Errorf("optimized model: %w", err)
-		}
-		f.Close()
 	}
 	options, err := o.build()
 	if err != nil {

@@ -1,0 +1,90 @@
+// Package ortest lets tests run graphs on the real ONNX Runtime.
+package ortest
+
+import (
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime"
+)
+
+// Open finds and opens the library. Without one the test fails and says how
+// to install it: these tests prove nothing when they are skipped.
+func Open(t testing.TB) runtime.Library {
+	t.Helper()
+	lib, err := runtime.FindLibrary("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runtime.Open(lib); err != nil {
+		t.Fatal(err)
+	}
+	return lib
+}
+
+// Graph is a small model for a test.
+type Graph struct {
+	Inputs, Outputs []*onnx.ValueInfoProto
+	Nodes           []*onnx.NodeProto
+	Initializers    []*onnx.TensorProto
+	Metadata        map[string]string
+}
+
+// Opset is the operator set version of the models made by Graph.
+const Opset = 17
+
+// Bytes encodes the graph as a model.
+func (g Graph) Bytes(t testing.TB) []byte {
+	t.Helper()
+	m := &onnx.ModelProto{
+		IrVersion:   8,
+		OpsetImport: []*onnx.OperatorSetIdProto{{Version: Opset}},
+		Graph: &onnx.GraphProto{Name: "test", Input: g.Inputs, Output: g.Outputs, Node: g.Nodes,
+			Initializer: g.Initializers},
+	}
+	for k, v := range g.Metadata {
+		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: v})
+	}
+	b, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Node makes a node of the ONNX domain.
+func Node(op string, inputs, outputs []string, attributes ...*onnx.AttributeProto) *onnx.NodeProto {
+	return &onnx.NodeProto{OpType: op, Input: inputs, Output: outputs, Attribute: attributes}
+}
+
+// Floats declares a float32 port; a dimension below 0 is free.
+func Floats(name string, dims ...int64) *onnx.ValueInfoProto {
+	return onnx.TensorInfo(name, onnx.TensorProto_FLOAT, dims)
+}
+
+// Session loads the graph with one thread and closes it with the test.
+func (g Graph) Session(t testing.TB) *runtime.Session {
+	t.Helper()
+	Open(t)
+	s, err := runtime.NewSessionFromBytes(t.Name(), g.Bytes(t), runtime.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Tensor wraps data and closes the tensor with the test.
+func Tensor(t testing.TB, data []float32, shape ...int64) *runtime.Tensor {
+	t.Helper()
+	x, err := runtime.WrapTensor(data, shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(x.Close)
+	return x
+}
