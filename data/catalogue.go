@@ -1,0 +1,59 @@
+package data
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/ortrain/ortrain/tricks/nearest"
+	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+// Definition describes a data set that can be opened by name.
+type Definition struct {
+	Name    string
+	Summary string
+	Classes []string
+	Size    pixel.Size
+	// TrainFiles and TestFiles are the usual file names.
+	TrainFiles, TestFiles []string
+	// Folders are the usual names of the files' folder, relative to a data
+	// folder.
+	Folders []string
+	// Elsewhere returns further folders to look in, if not nil.
+	Elsewhere func() []string
+	// Mean and Std are per channel, of pixels scaled to [0, 1].
+	Mean, Std []float64
+	// Augment is the augmentation of a recipe that does not say.
+	Augment recipe.Augment
+	// Read decodes files, in order, into one source.
+	Read func(d *Definition, files []string) (*Memory, error)
+}
+
+var catalogue = map[string]*Definition{}
+
+// Register adds a data set to those that Open and recipes know. It is meant
+// for init functions and panics if the name is taken.
+func Register(d Definition) {
+	recipe.RegisterDataSet(recipe.DataSet{Name: d.Name, Mean: d.Mean, Std: d.Std, Augment: d.Augment})
+	catalogue[d.Name] = &d
+}
+
+// Lookup returns the data set of that name. The error for an unknown name
+// suggests the nearest one.
+func Lookup(name string) (*Definition, error) {
+	if d, ok := catalogue[name]; ok {
+		return d, nil
+	}
+	return nil, fmt.Errorf("unknown data set %q%s", name, nearest.Hint(name, Names()))
+}
+
+// Names returns the names of the data sets, sorted.
+func Names() []string {
+	names := make([]string, 0, len(catalogue))
+	for n := range catalogue {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}

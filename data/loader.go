@@ -1,0 +1,366 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/rng"
+	"github.com/ortrain/ortrain/tricks/target"
+)
+
+// LoaderOptions say how to make batches of a subset.
+type LoaderOptions struct {
+	// Batch is the number of images in a batch.
+	Batch int
+	// Train shuffles every epoch anew and drops an epoch's last batch if it
+	// is incomplete, since the training step has a fixed batch size (the
+	// dropped images differ from epoch to epoch). Otherwise images come in
+	// order and the last batch may be shorter.
+	Train bool
+	// Epochs is the epoch before which the loader ends; 0 means 1.
+	Epochs int
+	// Start is the first batch, for resuming a run. What comes is what an
+	// uninterrupted loader gives from there.
+	Start Position
+	// Chain makes the planes of an image.
+	Chain *pixel.Chain
+	// Target shapes the soft targets of a batch; nil leaves them one-hot.
+	Target target.Shaper
+	// Seed, with the epoch and the image's number, determines every draw.
+	Seed uint64
+	// Workers is the number of goroutines that make images; 0 means one per
+	// usable core. The batches do not depend on it.
+	Workers int
+	// Slots is the number of batches in memory; 0 means 4. One is lent, one
+	// may be prepared for the device, the rest are filled ahead.
+	Slots int
+}
+
+// Loader makes batches of images in parallel and hands them out in order. Its
+// bytes are a function of the subset, the chain, the target shaper, the batch
+// size and the seed, whatever the number of workers.
+//
+// Next and Close are for one goroutine; Release and Timing may be called from
+// any.
+type Loader struct {
+	set     *Subset
+	opt     LoaderOptions
+	classes int
+	steps   int // batches per epoch
+	values  int // float32 values per image
+	chunk   int // images per task
+
+	cancel context.CancelFunc
+	done   <-chan struct{}
+	wg     sync.WaitGroup
+
+	all   []*Batch
+	free  chan *Batch
+	order chan *Batch // in the order of the run
+	tasks chan task
+
+	next   *Batch // taken from order, not yet handed out
+	failed error  // what Next returns from now on
+	lent   atomic.Int32
+	sums   counters
+}
+
+// task is a run of images of one batch.
+type task struct {
+	batch    *Batch
+	from, to int
+}
+
+// NewLoader starts a loader. It stops at the end of its epochs, when ctx is
+// cancelled, or at Close, which must be called in any case.
+func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, error) {
+	if opt.Epochs == 0 {
+		opt.Epochs = 1
+	}
+	if opt.Workers == 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opt.Slots == 0 {
+		opt.Slots = 4
+	}
+	if err := check(set, opt); err != nil {
+		return nil, err
+	}
+	l := &Loader{set: set, opt: opt, classes: len(set.Source.Classes()), values: opt.Chain.Out().Elements()}
+	l.steps = set.Len() / opt.Batch
+	if !opt.Train {
+		l.steps = (set.Len() + opt.Batch - 1) / opt.Batch
+	}
+	if opt.Start.Epoch < 0 || opt.Start.Batch < 0 || opt.Start.Batch > l.steps {
+		return nil, fmt.Errorf("loader: cannot start at batch %d of epoch %d: an epoch has %d batches", opt.Start.Batch, opt.Start.Epoch, l.steps)
+	}
+	// A few tasks a worker and batch: the last one to finish is not far
+	// behind the others.
+	l.chunk = min(max(opt.Batch/(4*opt.Workers), 1), 32)
+	perBatch := (opt.Batch + l.chunk - 1) / l.chunk
+	l.free = make(chan *Batch, opt.Slots)
+	l.order = make(chan *Batch, opt.Slots)
+	l.tasks = make(chan task, opt.Slots*perBatch)
+	for i := range opt.Slots {
+		b := &Batch{
+			Slot: i, loader: l, ready: make(chan struct{}, 1),
+			images: make([]float32, opt.Batch*l.values), targets: make([]float32, opt.Batch*l.classes),
+			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch),
+		}
+		l.all = append(l.all, b)
+		l.free <- b
+	}
+	ctx, l.cancel = context.WithCancel(ctx)
+	l.done = ctx.Done()
+	l.wg.Go(l.produce)
+	for range opt.Workers {
+		l.wg.Go(l.work)
+	}
+	return l, nil
+}
+
+func check(set *Subset, opt LoaderOptions) error {
+	switch {
+	case opt.Batch < 1 || opt.Workers < 1 || opt.Epochs < 1:
+		return fmt.Errorf("loader: batch %d, workers %d, epochs %d: all must be positive", opt.Batch, opt.Workers, opt.Epochs)
+	case opt.Slots < 2:
+		return fmt.Errorf("loader: %d slots; it takes at least 2 to load while training", opt.Slots)
+	case set.Len() == 0:
+		return errors.New("loader: there are no images")
+	case opt.Train && opt.Batch > set.Len():
+		return fmt.Errorf("batch: %d is larger than the data set of %d training images; lower the batch, or raise the limit", opt.Batch, set.Len())
+	case opt.Chain.In() != set.Source.Size():
+		return fmt.Errorf("loader: the chain takes images of %v, the data set has %v", opt.Chain.In(), set.Source.Size())
+	}
+	return nil
+}
+
+// StepsPerEpoch returns the number of batches of an epoch.
+func (l *Loader) StepsPerEpoch() int { return l.steps }
+
+// Slots returns the number of batches in memory.
+func (l *Loader) Slots() int { return len(l.all) }
+
+// Timing returns where the time went since the loader started.
+func (l *Loader) Timing() Timing { return l.sums.timing() }
+
+// Next lends the next batch of the run. At the end of the last epoch it
+// returns io.EOF. An image that cannot be read or transformed ends the
+// loader at its batch, with an error that names the image. Cancelling ctx
+// only ends the wait; a later Next returns the same batch.
+func (l *Loader) Next(ctx context.Context) (*Batch, error) {
+	if l.failed != nil {
+		return nil, l.failed
+	}
+	if int(l.lent.Load()) == len(l.all) {
+		return nil, fmt.Errorf("loader: all %d batches are lent; release one before asking for the next", len(l.all))
+	}
+	if err := l.await(ctx); err != nil {
+		return nil, err
+	}
+	b := l.next
+	l.next = nil
+	if b.err != nil {
+		l.failed = b.err
+		l.cancel()
+		return nil, l.failed
+	}
+	l.lent.Add(1)
+	b.lent.Store(true)
+	return b, nil
+}
+
+// await takes the next batch from the order and waits until it is ready.
+func (l *Loader) await(ctx context.Context) error {
+	if l.next != nil || len(l.order) > 0 {
+		// Usually there is one, and neither a clock nor a select is needed.
+		if l.next == nil {
+			l.next = <-l.order
+		}
+		select {
+		case <-l.next.ready:
+			return nil
+		default:
+		}
+	}
+	start := time.Now()
+	defer func() { l.sums.wait.Add(int64(time.Since(start))) }()
+	if l.next == nil {
+		select {
+		case b, ok := <-l.order:
+			if !ok {
+				l.failed = io.EOF
+				if l.stopped() {
+					l.failed = context.Canceled
+				}
+				return l.failed
+			}
+			l.next = b
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	select {
+	case <-l.next.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.done:
+		l.failed = context.Canceled
+		return l.failed
+	}
+}
+
+func (l *Loader) stopped() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close stops the loader and waits for its goroutines. Batches that are still
+// lent stay readable.
+func (l *Loader) Close() {
+	l.cancel()
+	l.wg.Wait()
+	if l.failed == nil {
+		l.failed = errors.New("loader: closed")
+	}
+}
+
+// produce plans the batches in order and cuts them into tasks.
+func (l *Loader) produce() {
+	defer close(l.tasks)
+	defer close(l.order)
+	for epoch, first := l.opt.Start.Epoch, l.opt.Start.Batch; epoch < l.opt.Epochs; epoch, first = epoch+1, 0 {
+		shuffle := rng.NewPermutation(l.set.Len(), l.opt.Seed, epoch)
+		for index := first; index < l.steps; index++ {
+			b := l.take()
+			if b == nil {
+				return
+			}
+			l.plan(b, &shuffle, epoch, index)
+			b.pending.Store(int32((b.Count + l.chunk - 1) / l.chunk))
+			l.order <- b // never blocks: it holds as many as there are slots
+			for from := 0; from < b.Count; from += l.chunk {
+				l.tasks <- task{b, from, min(from+l.chunk, b.Count)} // nor does this
+			}
+		}
+	}
+}
+
+// take returns a free batch, or nil when the loader is stopped.
+func (l *Loader) take() *Batch {
+	if l.stopped() {
+		return nil
+	}
+	select {
+	case b := <-l.free:
+		return b
+	default:
+	}
+	start := time.Now()
+	defer func() { l.sums.idle.Add(int64(time.Since(start))) }()
+	select {
+	case b := <-l.free:
+		return b
+	case <-l.done:
+		return nil
+	}
+}
+
+// plan decides which images are in a batch.
+func (l *Loader) plan(b *Batch, shuffle *rng.Permutation, epoch, index int) {
+	first := index * l.opt.Batch
+	n := min(l.opt.Batch, l.set.Len()-first)
+	b.Epoch, b.Index, b.Step, b.Count = epoch, index, epoch*l.steps+index, n
+	b.Last = index == l.steps-1
+	b.Images, b.Targets = b.images[:n*l.values], b.targets[:n*l.classes]
+	b.Labels, b.Indices = b.labels[:n], b.indices[:n]
+	b.err = nil
+	for i := range n {
+		at := first + i
+		if l.opt.Train {
+			at = shuffle.At(at)
+		}
+		b.Indices[i], b.Labels[i] = l.set.Index[at], l.set.Label(at)
+	}
+}
+
+// work makes images until there are no more tasks.
+func (l *Loader) work() {
+	w := l.opt.Chain.NewWorker()
+	var src pixel.Image
+	for t := range l.tasks {
+		if l.stopped() {
+			continue
+		}
+		l.fill(t, w, &src)
+		if t.batch.pending.Add(-1) == 0 {
+			l.finish(t.batch)
+			t.batch.ready <- struct{}{}
+		}
+	}
+}
+
+// fill makes the images of one task.
+func (l *Loader) fill(t task, w *pixel.Worker, src *pixel.Image) {
+	b, position := t.batch, t.from
+	defer func() {
+		if r := recover(); r != nil {
+			doing := w.Doing()
+			if doing == "" {
+				doing = "read"
+			}
+			b.fail(position, fmt.Errorf("image %d, epoch %d: %s: panic: %v", b.Indices[position], b.Epoch, doing, r))
+		}
+	}()
+	start := time.Now()
+	var read, first time.Duration
+	for ; position < t.to; position++ {
+		image := b.Indices[position]
+		if err := l.set.Source.Read(image, src); err != nil {
+			b.fail(position, fmt.Errorf("image %d: %w", image, err))
+			return
+		}
+		if position == t.from {
+			read = time.Since(start)
+		}
+		w.Apply(b.Images[position*l.values:(position+1)*l.values], src, l.opt.Seed, b.Epoch, image)
+		if position == t.from {
+			first = time.Since(start)
+		}
+	}
+	whole := time.Since(start)
+	if first > 0 {
+		read = time.Duration(float64(whole) * float64(read) / float64(first))
+	}
+	l.sums.read.Add(int64(read))
+	l.sums.transform.Add(int64(whole - read))
+	l.sums.images.Add(int64(t.to - t.from))
+}
+
+// finish does what needs the whole batch.
+func (l *Loader) finish(b *Batch) {
+	start := time.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			b.fail(b.Count, fmt.Errorf("batch %d, epoch %d: targets: panic: %v", b.Index, b.Epoch, r))
+		}
+		l.sums.target.Add(int64(time.Since(start)))
+		l.sums.batches.Add(1)
+	}()
+	target.OneHot(b.Targets, b.Labels, l.classes)
+	if l.opt.Target != nil {
+		l.opt.Target.Shape(b.Targets, l.classes)
+	}
+}

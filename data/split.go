@@ -1,0 +1,88 @@
+package data
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/ortrain/ortrain/tricks/rng"
+)
+
+// Split takes n images out of a subset, each class giving its share (by
+// largest remainders), and returns them and the rest, both in the subset's
+// order. Which images are taken is a function of the seed. It panics if n is
+// outside [0, s.Len()].
+func (s *Subset) Split(n int, seed uint64) (taken, rest *Subset) {
+	classes := s.byClass()
+	// The exact share of class c is n·size/total.
+	quota := make([]int, len(classes))
+	order := make([]int, len(classes))
+	left := n
+	for c, members := range classes {
+		quota[c] = n * len(members) / s.Len()
+		left -= quota[c]
+		order[c] = c
+	}
+	sort.SliceStable(order, func(i, j int) bool {
+		return n*len(classes[order[i]])%s.Len() > n*len(classes[order[j]])%s.Len()
+	})
+	for _, c := range order[:left] {
+		quota[c]++
+	}
+	return s.choose(classes, quota, rng.Mix(seed, uint64(rng.NewKey("validation"))))
+}
+
+// Limit returns at most n images of a subset, in the subset's order, taking
+// equally many of every class as far as there are enough. Which images are
+// taken is a function of the seed, and a smaller limit takes a part of what a
+// larger one takes.
+func (s *Subset) Limit(n int, seed uint64) *Subset {
+	if n >= s.Len() {
+		return s
+	}
+	classes := s.byClass()
+	key := rng.Mix(seed, uint64(rng.NewKey("limit")))
+	// One of each class in turn, the turns in a random but fixed order.
+	turns := rng.NewKeyedPermutation(len(classes), key)
+	quota := make([]int, len(classes))
+	for n > 0 {
+		for i := 0; i < len(classes) && n > 0; i++ {
+			if c := turns.At(i); quota[c] < len(classes[c]) {
+				quota[c]++
+				n--
+			}
+		}
+	}
+	taken, _ := s.choose(classes, quota, key)
+	return taken
+}
+
+// byClass returns the positions of each class's images.
+func (s *Subset) byClass() [][]int {
+	classes := make([][]int, len(s.Source.Classes()))
+	for i := range s.Index {
+		l := s.Label(i)
+		classes[l] = append(classes[l], i)
+	}
+	return classes
+}
+
+// choose takes quota[c] random positions of each class c.
+func (s *Subset) choose(classes [][]int, quota []int, key uint64) (taken, rest *Subset) {
+	chosen := make([]bool, s.Len())
+	for c, members := range classes {
+		p := rng.NewKeyedPermutation(len(members), rng.Mix(key, uint64(c)))
+		for i := range quota[c] {
+			chosen[members[p.At(i)]] = true
+		}
+	}
+	taken, rest = &Subset{Source: s.Source}, &Subset{Source: s.Source}
+	for i, image := range s.Index {
+		if chosen[i] {
+			taken.Index = append(taken.Index, image)
+		} else {
+			rest.Index = append(rest.Index, image)
+		}
+	}
+	taken.Index, rest.Index = slices.Clip(taken.Index), slices.Clip(rest.Index)
+	return taken, rest
+}
