@@ -129,7 +129,7 @@ func otherCases() []testCase {
 			stats := mustApply(ir.BatchNormTrain{Eps: eps}, x, scale, shift)
 			if n > 2 {
 				// Of two elements dx is a difference that cancels entirely:
-				// see TestBatchNormGradOfTwo.
+				// see TestBatchNormAccuracy.
 				add(ir.BatchNormGrad{Eps: eps}, r.normal(0.1, 1, s...), x, scale, stats[1], stats[2])
 			}
 		}

@@ -1,6 +1,7 @@
 package primitives
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -115,9 +116,11 @@ func differenceCases() []differenceCase {
 
 // TestCentralDifferences checks the gradients that the runtime computes
 // against differences of the forward operator that the runtime computes: no
-// Go arithmetic stands between them but the dot product with dy.
+// Go arithmetic stands between them but the dot product with dy. Every form of
+// a backward primitive takes part.
 func TestCentralDifferences(t *testing.T) {
 	openLibrary(t)
+	applied := map[string]int{}
 	for _, c := range differenceCases() {
 		t.Run(c.name, func(t *testing.T) {
 			g, inputs := ir.New("difference"), map[string]reference.Tensor{}
@@ -142,20 +145,46 @@ func TestCentralDifferences(t *testing.T) {
 				}
 				return got
 			}
-			got := run()
+			want := map[string]reference.Tensor{}
 			for i := range grads {
-				want := reference.Difference(func(reference.Tensor) float64 {
+				want[fmt.Sprintf("grad%d", i)] = reference.Difference(func(reference.Tensor) float64 {
 					sum, y := 0.0, run()["out"]
 					for j, d := range inputs["dy"].Data {
 						sum += d * y.Data[j]
 					}
 					return sum
 				}, inputs[in[i].Name], c.step)
-				d := reference.Distance(got[fmt.Sprintf("grad%d", i)], want)
-				if d > c.tolerance {
-					t.Errorf("gradient of input %d is %.2g away from the difference", i, d)
+			}
+			check := func(s *session, form string) {
+				got, err := s.run(inputs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, w := range want {
+					if d := reference.Distance(got[name], w); d > c.tolerance {
+						t.Errorf("%s (%s) is %.2g away from the difference", name, form, d)
+					}
+				}
+			}
+			check(s, "form chosen by cost")
+			for _, n := range g.Nodes {
+				kind := n.Op.Kind()
+				for _, form := range lower.Forms(kind) {
+					o := lower.Options{Provider: "cpu", Forms: map[string]string{kind: form}}
+					if _, err := lower.Lower(g, o); errors.Is(err, lower.ErrForm) {
+						continue
+					}
+					check(load(t, g, o), form)
+					applied[kind+" "+form]++
 				}
 			}
 		})
+	}
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad"} {
+		for _, form := range lower.Forms(kind) {
+			if applied[kind+" "+form] == 0 {
+				t.Errorf("no case for %s in form %s", kind, form)
+			}
+		}
 	}
 }

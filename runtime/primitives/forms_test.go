@@ -113,7 +113,7 @@ func compare(t *testing.T, name string, cases []solved, where place, o lower.Opt
 			t.Fatal(err)
 		}
 		got, err := s.run(inputs)
-		s.close()
+		s.Close()
 		if err != nil {
 			t.Fatal(err)
 		}

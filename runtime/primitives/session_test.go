@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	ort "github.com/yalue/onnxruntime_go"
-
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -25,11 +23,10 @@ func openLibrary(t testing.TB) {
 	}
 }
 
-// session runs one model; all tensors are float32.
+// session runs one graph; all its tensors are float32.
 type session struct {
-	s       *ort.DynamicAdvancedSession
-	inputs  []*ir.Value
-	outputs []ir.Output
+	*runtime.Session
+	g *ir.Graph
 }
 
 // load lowers g and opens it. It closes with the test.
@@ -40,101 +37,65 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkTidy(t, m)
 	data, err := onnx.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts, err := ort.NewSessionOptions()
+	s, err := runtime.NewSessionFromBytes(g.Name, data, runtime.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer opts.Destroy()
-	if err := opts.SetIntraOpNumThreads(1); err != nil {
-		t.Fatal(err)
-	}
-	s := &session{inputs: g.Inputs, outputs: g.Outputs}
-	var in, out []string
-	for _, v := range g.Inputs {
-		in = append(in, v.Name)
-	}
-	for _, o := range g.Outputs {
-		out = append(out, o.Name)
-	}
-	if s.s, err = ort.NewDynamicAdvancedSessionWithONNXData(data, in, out, opts); err != nil {
-		t.Fatalf("%s: %v", g.Name, err)
-	}
-	t.Cleanup(func() { s.close() })
-	return s
-}
-
-func (s *session) close() {
-	if s.s != nil {
-		s.s.Destroy()
-		s.s = nil
-	}
+	t.Cleanup(func() { s.Close() })
+	return &session{s, g}
 }
 
 // run feeds the inputs, rounded to float32, and returns the outputs by name.
 func (s *session) run(inputs map[string]reference.Tensor) (map[string]reference.Tensor, error) {
-	var in, out []ort.Value
+	in, out := map[string]*runtime.Tensor{}, map[string]*runtime.Tensor{}
 	defer func() {
-		for _, v := range append(in, out...) {
-			v.Destroy()
+		for _, m := range []map[string]*runtime.Tensor{in, out} {
+			for _, t := range m {
+				t.Close()
+			}
 		}
 	}()
-	for _, v := range s.inputs {
-		t, ok := inputs[v.Name]
-		if !ok {
-			return nil, fmt.Errorf("input %q is missing", v.Name)
-		}
-		x, err := value(t.Shape, t.Float32())
+	for name, t := range inputs {
+		x, err := native(t.Shape, t.Float32())
 		if err != nil {
-			return nil, fmt.Errorf("input %q: %w", v.Name, err)
+			return nil, fmt.Errorf("input %q: %w", name, err)
 		}
-		in = append(in, x)
+		in[name] = x
 	}
-	for _, o := range s.outputs {
-		y, err := value(o.Value.Shape, make([]float32, o.Value.Shape.Size()))
+	for _, o := range s.g.Outputs {
+		y, err := native(o.Value.Shape, make([]float32, o.Value.Shape.Size()))
 		if err != nil {
 			return nil, fmt.Errorf("output %q: %w", o.Name, err)
 		}
-		out = append(out, y)
+		out[o.Name] = y
 	}
-	if err := s.s.Run(in, out); err != nil {
+	if err := s.Run(in, out); err != nil {
 		return nil, err
 	}
 	result := map[string]reference.Tensor{}
-	for i, o := range s.outputs {
-		t, err := tensor(out[i])
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
+	for _, o := range s.g.Outputs {
+		y := out[o.Name]
+		if len(o.Value.Shape) == 0 {
+			result[o.Name] = reference.Scalar(float64(y.Scalar()))
+			continue
 		}
-		result[o.Name] = t
+		result[o.Name] = reference.FromFloat32(o.Value.Shape, y.Floats())
 	}
 	return result, nil
 }
 
-func value(s ir.Shape, data []float32) (ort.Value, error) {
+func native(s ir.Shape, data []float32) (*runtime.Tensor, error) {
 	if len(s) == 0 {
-		return ort.NewScalar(data[0])
+		return runtime.NewScalar(data[0])
 	}
 	d := make([]int64, len(s))
 	for i, n := range s {
 		d[i] = int64(n)
 	}
-	return ort.NewTensor(ort.NewShape(d...), data)
-}
-
-func tensor(v ort.Value) (reference.Tensor, error) {
-	switch v := v.(type) {
-	case *ort.Scalar[float32]:
-		return reference.Scalar(float64(v.GetData())), nil
-	case *ort.Tensor[float32]:
-		var s ir.Shape
-		for _, d := range v.GetShape() {
-			s = append(s, int(d))
-		}
-		return reference.FromFloat32(s, v.GetData()), nil
-	}
-	return reference.Tensor{}, fmt.Errorf("is a %T, want float32", v)
+	return runtime.WrapTensor(data, d...)
 }

@@ -1,0 +1,130 @@
+package primitives
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/autodiff"
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/graphs/nn"
+	"github.com/ortrain/ortrain/graphs/reference"
+)
+
+// networkTolerance of the gradients of a whole network, relative to the
+// largest element of each tensor: rounding errors pass through every layer.
+const networkTolerance = 2e-5
+
+// trainingGraph builds loss, logits, statistics and the gradient of every
+// parameter of a model as outputs, and draws inputs for it.
+func trainingGraph(t *testing.T, name string, c models.Config, batch int) (*ir.Graph, map[string]reference.Tensor) {
+	t.Helper()
+	m, ok := models.Lookup(name)
+	if !ok {
+		t.Fatalf("no model %s", name)
+	}
+	c, err := m.Resolve(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := ir.New(name)
+	images := g.Input("images", ir.F32(batch, c.Input[0], c.Input[1], c.Input[2]))
+	targets := g.Input("targets", ir.F32(batch, c.Classes))
+	src := &nn.Collector{G: g}
+	b := &nn.Builder{G: g, Source: src, Training: true}
+	logits := m.Forward(b, images, c)
+	loss := g.One("loss", ir.SoftmaxCrossEntropy{}, logits, targets)
+	g.Output("loss", loss)
+	g.Output("logits", logits)
+	for _, u := range b.StatUpdates {
+		g.Output("batch."+u.Name, u.Batch)
+	}
+
+	r := seeded(8)
+	inputs := map[string]reference.Tensor{"images": r.normal(0, 1, images.Shape...), "targets": reference.Zeros(targets.Shape)}
+	for i := range batch {
+		inputs["targets"].Data[i*c.Classes+i%c.Classes] = 1
+	}
+	values := map[string]*ir.Value{}
+	for _, v := range g.Inputs {
+		values[v.Name] = v
+	}
+	var params []*ir.Value
+	for _, p := range src.Layout.Params {
+		mean, std := 0.0, 0.2
+		switch {
+		case p.Norm && !p.Bias:
+			mean = 1
+		case p.Init.Fan > 0:
+			std = math.Sqrt(2 / float64(p.Init.Fan))
+		}
+		inputs[p.Name] = r.normal(mean, std, p.Shape...)
+		params = append(params, values[p.Name])
+	}
+	for _, s := range src.Layout.Stats {
+		inputs[s.Name] = reference.Zeros(s.Shape)
+	}
+	grads, err := autodiff.Gradients(g, loss, nil, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range grads {
+		g.Output("grad."+params[i].Name, d)
+	}
+	return g, inputs
+}
+
+// TestNetworks runs forward, loss and backward of whole networks on ONNX
+// Runtime and compares every output with the float64 interpreter.
+func TestNetworks(t *testing.T) {
+	openLibrary(t)
+	small := [3]int{3, 8, 8}
+	for _, c := range []struct {
+		model   string
+		options map[string]string
+		input   [3]int
+		batch   int
+	}{
+		{"resnet8", map[string]string{"shortcut": "A"}, small, 3},
+		{"resnet8", map[string]string{"shortcut": "B"}, small, 3},
+		{"resnet8", map[string]string{"preact": "true"}, small, 3},
+		{"resnet8", map[string]string{"preact": "true", "shortcut": "B"}, small, 3},
+		{"resnet8", nil, [3]int{1, 28, 28}, 2},
+		{"resnet8", map[string]string{"shortcut": "B"}, [3]int{1, 9, 7}, 4},
+		{"resnet8", nil, [3]int{3, 17, 19}, 1},
+		{"resnet20", nil, small, 4},
+	} {
+		t.Run(fmt.Sprintf("%s_%s_%v_%d", c.model, strings.TrimPrefix(fmt.Sprint(c.options), "map"), c.input, c.batch), func(t *testing.T) {
+			g, inputs := trainingGraph(t, c.model, models.Config{Classes: 10, Input: c.input, Options: c.options}, c.batch)
+			want, err := reference.Run(g, inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range []lower.Options{{Provider: "cpu"}, {Provider: "cpu", NoFusion: true}} {
+				s := load(t, g, o)
+				if _, err := s.run(poisoned(inputs)); err != nil {
+					t.Fatal(err)
+				}
+				got, err := s.run(inputs)
+				s.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				worst, where := 0.0, ""
+				for name, w := range want {
+					d := reference.Distance(got[name], w)
+					if d > networkTolerance {
+						t.Errorf("%s is %.2g away from the reference (fused: %v)", name, d, !o.NoFusion)
+					}
+					if d > worst {
+						worst, where = d, name
+					}
+				}
+				t.Logf("fused %v: %d tensors, largest distance %.1g in %s", !o.NoFusion, len(want), worst, where)
+			}
+		})
+	}
+}
