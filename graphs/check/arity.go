@@ -8,8 +8,9 @@ type arity struct{ minIn, maxIn, minOut, maxOut int }
 const many = 1 << 30
 
 // arities lists the operators this project writes, with the arities of the
-// ONNX operator specification (opset 21) and, for FusedMatMul, of ONNX
-// Runtime's contributed operators.
+// ONNX operator specification (opset 21) and, for FusedMatMul, FusedConv and
+// the operators on blocks, of ONNX Runtime's own. Domains are not told apart by
+// the reader, so Conv allows what the blocked one takes.
 var arities = map[string]arity{
 	"Add": {2, 2, 1, 1}, "Sub": {2, 2, 1, 1}, "Mul": {2, 2, 1, 1}, "Div": {2, 2, 1, 1},
 	"Max": {1, many, 1, 1}, "Min": {1, many, 1, 1}, "Sum": {1, many, 1, 1},
@@ -21,8 +22,9 @@ var arities = map[string]arity{
 	"ReduceSum": {1, 2, 1, 1}, "ReduceMean": {1, 2, 1, 1},
 	"Reshape": {2, 2, 1, 1}, "Flatten": {1, 1, 1, 1}, "Transpose": {1, 1, 1, 1},
 	"Slice": {3, 5, 1, 1}, "Pad": {2, 4, 1, 1}, "Concat": {1, many, 1, 1}, "Split": {1, 2, 1, many},
+	"Gather": {2, 2, 1, 1}, "Range": {3, 3, 1, 1}, "ReorderInput": {1, 1, 1, 1}, "ReorderOutput": {1, 1, 1, 1},
 	"Expand": {2, 2, 1, 1}, "ConstantOfShape": {1, 1, 1, 1}, "SpaceToDepth": {1, 1, 1, 1}, "DepthToSpace": {1, 1, 1, 1},
-	"Conv": {2, 3, 1, 1}, "FusedConv": {2, 4, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
+	"Conv": {2, 4, 1, 1}, "FusedConv": {2, 4, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 }
 

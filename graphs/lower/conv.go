@@ -58,19 +58,28 @@ func (e *Emitter) flippedWeights(w *ir.Value) string {
 func emitConvFlipped(e *Emitter, n *ir.Node) bool {
 	op := n.Op.(ir.ConvGradInput)
 	w := n.In[1]
-	if op.Stride != [2]int{1, 1} || op.Groups != 1 {
+	pad, ok := flippedPad(op, w.Shape)
+	if !ok {
 		return false
-	}
-	var pad [4]int
-	for i := range 4 {
-		pad[i] = (w.Shape[2+i%2]-1)*op.Dilation[i%2] - op.Pad[i]
-		if pad[i] < 0 {
-			return false
-		}
 	}
 	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: 1}
 	e.emit("Conv", []string{e.in(n.In[0]), e.flippedWeights(w)}, []string{e.out(n.Out[0])}, convAttrs(a)...)
 	return true
+}
+
+// flippedPad returns the padding under which a convolution with the flipped
+// weights is the input gradient; ok is false where there is none.
+func flippedPad(op ir.ConvGradInput, w ir.Shape) (pad [4]int, ok bool) {
+	if op.Stride != [2]int{1, 1} || op.Groups != 1 {
+		return pad, false
+	}
+	for i := range 4 {
+		pad[i] = (w[2+i%2]-1)*op.Dilation[i%2] - op.Pad[i]
+		if pad[i] < 0 {
+			return pad, false
+		}
+	}
+	return pad, true
 }
 
 // emitConvTranspose serves every convolution. output_padding restores the rows

@@ -9,8 +9,12 @@ import (
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
-// microsoft is the operator domain of ONNX Runtime's own operators.
-const microsoft = "com.microsoft"
+// The operator domains of ONNX Runtime's own operators: contributed ones, and
+// those of its blocked layout.
+const (
+	microsoft = "com.microsoft"
+	nchwc     = "com.microsoft.nchwc"
+)
 
 // Emitter collects the ONNX nodes of a model.
 type Emitter struct {
@@ -23,7 +27,11 @@ type Emitter struct {
 	skip  map[*ir.Node]bool
 	fused map[*ir.Node]func()
 
-	names   map[*ir.Value]string
+	// plain and blocked hold the names of a value's emitted copies, in the
+	// layout N×C×H×W and in channel blocks; reserved the name under which a
+	// value leaves the graph.
+	plain, blocked, reserved map[*ir.Value]string
+
 	taken   map[string]bool
 	consts  map[string]string
 	shared  map[string]string
@@ -34,55 +42,61 @@ type Emitter struct {
 func newEmitter(g *ir.Graph, o Options) *Emitter {
 	e := &Emitter{
 		g: g, opts: o, uses: g.Uses(),
-		graph:   &onnx.GraphProto{Name: g.Name},
-		skip:    map[*ir.Node]bool{},
-		fused:   map[*ir.Node]func(){},
-		names:   map[*ir.Value]string{},
-		taken:   map[string]bool{},
-		consts:  map[string]string{},
-		shared:  map[string]string{},
-		domains: map[string]bool{},
+		graph:    &onnx.GraphProto{Name: g.Name},
+		skip:     map[*ir.Node]bool{},
+		fused:    map[*ir.Node]func(){},
+		plain:    map[*ir.Value]string{},
+		blocked:  map[*ir.Value]string{},
+		reserved: map[*ir.Value]string{},
+		taken:    map[string]bool{},
+		consts:   map[string]string{},
+		shared:   map[string]string{},
+		domains:  map[string]bool{},
 	}
 	for _, v := range g.Inputs {
-		e.names[v] = v.Name
+		e.plain[v] = v.Name
 		e.taken[v.Name] = true
 	}
 	// A value that leaves the graph is emitted under its output name; the
 	// first one wins, further names get an Identity.
 	for _, o := range g.Outputs {
-		if o.Value.Node != nil && e.names[o.Value] == "" {
-			e.names[o.Value] = o.Name
+		if o.Value.Node != nil && e.reserved[o.Value] == "" {
+			e.reserved[o.Value] = o.Name
 		}
 		e.taken[o.Name] = true
 	}
 	return e
 }
 
-// in returns the ONNX name of a value that is read.
+// in returns the name of an emitted value in plain layout.
 func (e *Emitter) in(v *ir.Value) string {
-	if name := e.names[v]; name != "" {
+	if name := e.plain[v]; name != "" {
 		return name
 	}
-	if !v.IsConst() {
-		// Computed values are named when first mentioned, before or after
-		// their node is emitted.
-		name := e.fresh(v.Name)
-		e.names[v] = name
-		return name
-	}
-	name := ""
-	if v.Anonymous {
-		name = e.floats(v.Shape, v.Data)
-	} else {
-		name = e.fresh(v.Name)
+	switch b := e.blocked[v]; {
+	case b != "":
+		e.emit("com.microsoft.nchwc:ReorderOutput", []string{b}, []string{e.out(v)},
+			onnx.AttrInt("channels", int64(v.Shape[1])))
+	case v.IsConst() && v.Anonymous:
+		e.plain[v] = e.floats(v.Shape, v.Data)
+	case v.IsConst():
+		name := e.out(v)
 		e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(name, dims(v.Shape), v.Data))
+	default:
+		panic(fmt.Sprintf("lower: %q is read before it is emitted", v.Name))
 	}
-	e.names[v] = name
-	return name
+	return e.plain[v]
 }
 
-// out returns the ONNX name of a value that is about to be emitted.
-func (e *Emitter) out(v *ir.Value) string { return e.in(v) }
+// out names a value that is about to be emitted in plain layout.
+func (e *Emitter) out(v *ir.Value) string {
+	name := e.reserved[v]
+	if name == "" {
+		name = e.fresh(v.Name)
+	}
+	e.plain[v] = name
+	return name
+}
 
 func (e *Emitter) fresh(name string) string {
 	for n, i := name, 1; ; i++ {
@@ -155,6 +169,18 @@ func (e *Emitter) ints(v ...int) string {
 	e.graph.Initializer = append(e.graph.Initializer, onnx.Ints(name, []int64{int64(len(v))}, data))
 	e.consts[key] = name
 	return name
+}
+
+// int32 returns the name of a shared int32 scalar.
+func (e *Emitter) int32(v int) string {
+	key := fmt.Sprint("i32 ", v)
+	if e.consts[key] == "" {
+		name := e.fresh(fmt.Sprintf("int32_%d", v))
+		e.graph.Initializer = append(e.graph.Initializer, &onnx.TensorProto{
+			Name: name, DataType: int32(onnx.TensorProto_INT32), Int32Data: []int32{int32(v)}})
+		e.consts[key] = name
+	}
+	return e.consts[key]
 }
 
 // floats returns the name of a float32 initializer; small ones are shared.
@@ -236,8 +262,10 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 		Graph:           e.graph,
 		OpsetImport:     []*onnx.OperatorSetIdProto{{Version: Opset}},
 	}
-	if e.domains[microsoft] {
-		m.OpsetImport = append(m.OpsetImport, &onnx.OperatorSetIdProto{Domain: microsoft, Version: 1})
+	for _, d := range []string{microsoft, nchwc} {
+		if e.domains[d] {
+			m.OpsetImport = append(m.OpsetImport, &onnx.OperatorSetIdProto{Domain: d, Version: 1})
+		}
 	}
 	var keys []string
 	for k := range e.opts.Metadata {

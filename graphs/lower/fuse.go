@@ -12,14 +12,21 @@ import (
 //	BatchNormTrain → Relu
 //	BatchNormTrain → Add → Relu
 //	BatchNormTrain → Add
+//	ConvGradInput → Add         (on blocks)
 //
 // The normalised map and the sum are then never stored. That is possible only
 // where nothing else reads them; the backward pass needs the norm's input and
 // the output of Relu, not what lies between.
 func (e *Emitter) fuse() {
 	for _, n := range e.g.Nodes {
-		if _, ok := n.Op.(ir.BatchNormTrain); ok && e.opts.Forms[n.Op.Kind()] == "" {
+		if e.opts.Forms[n.Op.Kind()] != "" {
+			continue
+		}
+		switch n.Op.(type) {
+		case ir.BatchNormTrain:
 			e.fuseNorm(n)
+		case ir.ConvGradInput:
+			e.fuseGradSum(n)
 		}
 	}
 }
@@ -52,12 +59,34 @@ func (e *Emitter) fuseNorm(norm *ir.Node) {
 	}
 	e.fused[chain[last]] = func() {
 		e.current = norm
-		a, b := e.batchStatistics(norm, fromConv(norm.In[0]))
-		zn := ""
-		if z != nil {
-			zn = e.in(z)
+		if e.normBlocked(norm) {
+			e.batchNormBlocked(norm, z, relu != nil, y)
+		} else {
+			e.batchNorm(norm, z, relu != nil, y)
 		}
-		e.affine(e.in(norm.In[0]), a, b, zn, relu != nil, norm.In[0].Shape, e.out(y))
+	}
+}
+
+// fuseGradSum adds a gradient that has arrived by another way within the
+// convolution that computes the input gradient on blocks.
+func (e *Emitter) fuseGradSum(grad *ir.Node) {
+	add := e.soleReader(grad.Out[0], ir.Binary{F: ir.Add})
+	if add == nil {
+		return
+	}
+	other := add.In[0]
+	if other == grad.Out[0] {
+		other = add.In[1]
+	}
+	op := grad.Op.(ir.ConvGradInput)
+	if _, ok := flippedPad(op, grad.In[1].Shape); !ok || !e.blockable(grad.In[0]) || !e.blockable(grad.Out[0]) ||
+		!other.Shape.Equal(grad.Out[0].Shape) {
+		return
+	}
+	e.skip[grad] = true
+	e.fused[add] = func() {
+		e.current = grad
+		e.convFlippedBlocked(grad, other, add.Out[0])
 	}
 }
 

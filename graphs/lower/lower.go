@@ -17,6 +17,15 @@
 // combined form makes fewer passes over memory; the nodes they take over are
 // skipped by the walk.
 //
+// # Layouts
+//
+// A value may exist in two layouts: plain, N×C×H×W, and blocked, where the
+// channels are cut into blocks of 8 or 16 that lie innermost (N×C/B×H×W×B,
+// declared with the plain shape). The runtime's fastest convolutions work on
+// blocks, and uses them by itself only for constant weights. Where Options.Block
+// allows, forms emit blocked values; the emitter reorders a value when a form
+// wants the layout it is not in, once, so neighbours that agree pay nothing.
+//
 // The models use operators of the standard set at opset 21 and, where it pays,
 // FusedMatMul of com.microsoft, which every stock ONNX Runtime has.
 package lower
@@ -48,6 +57,10 @@ type Options struct {
 	// Threads is the number of intra-op threads the model will run with; 0
 	// means unknown. Cost rules may use it.
 	Threads int
+	// Block is the channel block of the runtime's blocked layout on the machine
+	// that will run the model (runtime.ChannelBlock tells: 8 or 16); 0 keeps to
+	// the plain layout, which runs anywhere.
+	Block int
 	// Forms forces a form, by operator kind. A node of that kind to which the
 	// form does not apply is an error wrapping ErrForm.
 	Forms map[string]string

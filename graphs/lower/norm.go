@@ -13,7 +13,7 @@ func init() {
 		return true
 	}})
 	register("BatchNormGrad", form{name: "affine", emit: func(e *Emitter, n *ir.Node) bool {
-		e.batchNormGrad(n, e.in(n.In[0]))
+		e.batchNormGrad(n)
 		return true
 	}})
 	register("ReluGrad", form{name: "step", emit: func(e *Emitter, n *ir.Node) bool {
@@ -53,9 +53,30 @@ func (e *Emitter) reluMask(y *ir.Value) string {
 // CPU it runs on one thread, and its statistics read memory that nobody wrote
 // (a NaN left there by an earlier run spoils them).
 func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
-	a, b := e.batchStatistics(n, fromConv(n.In[0]))
-	e.affine(e.in(n.In[0]), a, b, "", false, n.In[0].Shape, e.out(n.Out[0]))
+	e.batchNorm(n, nil, false, n.Out[0])
 	return true
+}
+
+// batchNorm emits act(batchnorm(x) + z); z may be nil.
+func (e *Emitter) batchNorm(n *ir.Node, z *ir.Value, relu bool, out *ir.Value) {
+	x, s := e.in(n.In[0]), n.In[0].Shape
+	a, b := e.batchStatistics(n, fromConv(n.In[0]), statistics{
+		sum: func() string {
+			return e.do("ReduceSum", []string{x, e.ints(0, 2, 3)}, onnx.AttrInt("keepdims", 0))
+		},
+		dot: func(mean string) string {
+			if mean == "" {
+				return e.channelDot(x, x, s)
+			}
+			d := e.do("Sub", []string{x, e.reshape(mean, 1, s[1], 1, 1)})
+			return e.channelDot(d, d, s)
+		},
+	})
+	zn := ""
+	if z != nil {
+		zn = e.in(z)
+	}
+	e.affine(x, a, b, zn, relu, s, e.out(out))
 }
 
 // fromConv reports whether v is a convolution's output: then its mean is of the
@@ -64,24 +85,29 @@ func fromConv(v *ir.Value) bool {
 	return v.Node != nil && v.Node.Op.Kind() == "Conv"
 }
 
+// statistics emits the sums over a norm's input in its layout: Σx, and Σx² or
+// Σ(x−mean)² for each channel, [C].
+type statistics struct {
+	sum func() string
+	dot func(mean string) string
+}
+
 // batchStatistics emits mean and biased variance of each channel under the
 // names of n's outputs, and returns a and b, [C], of y = a·x + b.
 //
 // In one pass the variance is E[x²] − mean², which loses (mean/deviation)²
 // units of the last place. Otherwise it is E[(x−mean)²].
-func (e *Emitter) batchStatistics(n *ir.Node, onePass bool) (a, b string) {
-	x, s := e.in(n.In[0]), n.In[0].Shape
+func (e *Emitter) batchStatistics(n *ir.Node, onePass bool, x statistics) (a, b string) {
+	s := n.In[0].Shape
 	mean, variance := e.out(n.Out[1]), e.out(n.Out[2])
 	per := e.scalar(1 / float32(s.Size()/s[1]))
-	sum := e.do("ReduceSum", []string{x, e.ints(0, 2, 3)}, onnx.AttrInt("keepdims", 0))
-	e.emit("Mul", []string{sum, per}, []string{mean})
+	e.emit("Mul", []string{x.sum(), per}, []string{mean})
 	if onePass {
-		square := e.do("Mul", []string{e.channelDot(x, x, s), per})
+		square := e.do("Mul", []string{x.dot(""), per})
 		v := e.do("Sub", []string{square, e.do("Mul", []string{mean, mean})})
 		e.emit("Max", []string{v, e.scalar(0)}, []string{variance})
 	} else {
-		d := e.do("Sub", []string{x, e.reshape(mean, 1, s[1], 1, 1)})
-		e.emit("Mul", []string{e.channelDot(d, d, s), per}, []string{variance})
+		e.emit("Mul", []string{x.dot(mean), per}, []string{variance})
 	}
 	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(n.Op.(ir.BatchNormTrain).Eps)})})
 	a = e.do("Div", []string{e.in(n.In[1]), std})
@@ -126,35 +152,41 @@ func (e *Emitter) affine(x, a, b, z string, relu bool, s ir.Shape, out string) {
 	e.emit("Relu", []string{y}, []string{out})
 }
 
-// batchNormGrad emits the gradient as an affine map of dy and x. With
-// s = 1/√(var+ε) and M elements per channel:
+// batchNormGrad emits the gradient.
+func (e *Emitter) batchNormGrad(n *ir.Node) {
+	s := n.In[1].Shape
+	dy, x := e.in(n.In[0]), e.in(n.In[1])
+	e.emit("ReduceSum", []string{dy, e.ints(0, 2, 3)}, []string{e.out(n.Out[2])}, onnx.AttrInt("keepdims", 0))
+	a, b, c := e.batchNormGradTerms(n, e.channelDot(dy, x, s))
+	e.affine2(dy, x, a, b, c, s, e.out(n.Out[0]))
+}
+
+// batchNormGradTerms emits what the gradient needs for each channel, given dβ
+// (already emitted as n's output 2) and dot = Σ dy·x. With s = 1/√(var+ε) and
+// M elements per channel:
 //
 //	dβ = Σ dy,  dγ = s·(Σ dy·x − mean·Σ dy)
 //	dx = a·dy + b·x + c,  a = γ·s,  b = −a·s·dγ/M,  c = −a·dβ/M − b·mean
 //
-// so that dx takes one pass over dy and x whatever the formula's length. dy is
-// passed by name because a fusion may have masked it.
-func (e *Emitter) batchNormGrad(n *ir.Node, dy string) {
-	eps := n.Op.(ir.BatchNormGrad).Eps
+// so that dx takes one pass over dy and x whatever the formula's length. It
+// emits dγ as n's output 1 and returns a, b and c, [C].
+func (e *Emitter) batchNormGradTerms(n *ir.Node, dot string) (a, b, c string) {
 	s := n.In[1].Shape
-	x, gamma, mean, variance := e.in(n.In[1]), e.in(n.In[2]), e.in(n.In[3]), e.in(n.In[4])
-	per := float32(s.Size() / s[1])
+	gamma, mean, variance := e.in(n.In[2]), e.in(n.In[3]), e.in(n.In[4])
+	dbeta, dgamma := e.in(n.Out[2]), e.out(n.Out[1])
+	per := e.scalar(-1 / float32(s.Size()/s[1]))
 
-	dbeta, dgamma := e.out(n.Out[2]), e.out(n.Out[1])
-	e.emit("ReduceSum", []string{dy, e.ints(0, 2, 3)}, []string{dbeta}, onnx.AttrInt("keepdims", 0))
-	dot := e.channelDot(dy, x, s)
-
-	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(eps)})})
+	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(n.Op.(ir.BatchNormGrad).Eps)})})
 	centred := e.do("Sub", []string{dot, e.do("Mul", []string{mean, dbeta})})
 	e.emit("Div", []string{centred, std}, []string{dgamma})
 
-	a := e.do("Div", []string{gamma, std})
+	a = e.do("Div", []string{gamma, std})
 	as := e.do("Div", []string{a, std})
-	b := e.do("Mul", []string{e.do("Mul", []string{as, dgamma}), e.scalar(-1 / per)})
-	c := e.do("Sub", []string{
-		e.do("Mul", []string{e.do("Mul", []string{a, dbeta}), e.scalar(-1 / per)}),
+	b = e.do("Mul", []string{e.do("Mul", []string{as, dgamma}), per})
+	c = e.do("Sub", []string{
+		e.do("Mul", []string{e.do("Mul", []string{a, dbeta}), per}),
 		e.do("Mul", []string{b, mean})})
-	e.affine2(dy, x, a, b, c, s, e.out(n.Out[0]))
+	return a, b, c
 }
 
 // channelDot emits Σ over N, H, W of dy·x for each channel: [C]. Long maps are

@@ -73,7 +73,7 @@ func TestNetworkGradients(t *testing.T) {
 	for _, options := range []map[string]string{
 		{"shortcut": "A"}, {"shortcut": "B"}, {"preact": "true"}, {"preact": "true", "shortcut": "B"},
 	} {
-		t.Run(strings.Trim(fmt.Sprint(options), "map[]"), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(fmt.Sprint(options), "map"), func(t *testing.T) {
 			t.Parallel()
 			g, loss, params, inputs := network(t, "resnet8", options, 3)
 			forward := *g
