@@ -208,3 +208,32 @@ func TestInit(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyResultsAreErrors: attributes that make an output vanish are an
+// error of the node like any other.
+func TestEmptyResultsAreErrors(t *testing.T) {
+	g := New("g")
+	m := g.Input("m", F32(2, 3))
+	x := g.Input("x", F32(2, 3, 4, 4))
+	w := g.Input("w", F32(5, 3, 1, 1))
+	v := g.Input("v", F32(6))
+	for _, tt := range []struct {
+		op Op
+		in []*Value
+	}{
+		{GlobalAvgPoolGrad{}, []*Value{m}},
+		{Reshape{[MaxRank]int{-2, -3}}, []*Value{m}},
+		{Split{[]Shape{{6}, {0}}}, []*Value{v}},
+		{Split{[]Shape{{-2, -3}}}, []*Value{v}},
+		{ConvGradWeight{ConvAttr: Window(1, 0)}, []*Value{g.Input("dy", F32(2, 5, 5, 5)), x}},
+		{ConvGradInput{ConvAttr: Window(1, 1)}, []*Value{g.Input("dy2", F32(2, 5, 2, 2)), w}},
+	} {
+		nodes := len(g.Nodes)
+		if _, err := g.TryApply("empty", tt.op, tt.in...); err == nil || !strings.Contains(err.Error(), `node "empty" (`+tt.op.Kind()+")") {
+			t.Errorf("%s%+v: error %v", tt.op.Kind(), tt.op, err)
+		}
+		if len(g.Nodes) != nodes {
+			t.Errorf("%s left a node behind", tt.op.Kind())
+		}
+	}
+}

@@ -203,6 +203,11 @@ func (g *Graph) TryApply(name string, op Op, in ...*Value) ([]*Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %q (%s): %w", name, op.Kind(), err)
 	}
+	for _, t := range outs {
+		if slices.ContainsFunc(t.Shape, func(d int) bool { return d < 1 }) {
+			return nil, fmt.Errorf("node %q (%s): result would be %v; dimensions must be positive", name, op.Kind(), t.Shape)
+		}
+	}
 	if name == "" {
 		name = strings.ToLower(op.Kind())
 	}
