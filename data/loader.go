@@ -59,6 +59,7 @@ type Loader struct {
 
 	cancel context.CancelFunc
 	done   <-chan struct{}
+	cause  func() error // why done is closed
 	wg     sync.WaitGroup
 
 	all   []*Batch
@@ -118,7 +119,7 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 		l.free <- b
 	}
 	ctx, l.cancel = context.WithCancel(ctx)
-	l.done = ctx.Done()
+	l.done, l.cause = ctx.Done(), ctx.Err
 	l.wg.Go(l.produce)
 	for range opt.Workers {
 		l.wg.Go(l.work)
@@ -197,8 +198,8 @@ func (l *Loader) await(ctx context.Context) error {
 		case b, ok := <-l.order:
 			if !ok {
 				l.failed = io.EOF
-				if l.stopped() {
-					l.failed = context.Canceled
+				if err := l.cause(); err != nil {
+					l.failed = err
 				}
 				return l.failed
 			}
@@ -213,19 +214,12 @@ func (l *Loader) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.done:
-		l.failed = context.Canceled
+		l.failed = l.cause()
 		return l.failed
 	}
 }
 
-func (l *Loader) stopped() bool {
-	select {
-	case <-l.done:
-		return true
-	default:
-		return false
-	}
-}
+func (l *Loader) stopped() bool { return l.cause() != nil }
 
 // Close stops the loader and waits for its goroutines. Batches that are still
 // lent stay readable.

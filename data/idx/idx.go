@@ -49,13 +49,17 @@ func ReadFile(path string) (*Array, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	return Read(f, path)
+	return decode(f, path, info.Size())
 }
 
 // Read reads one stream to its end; name stands for it in errors. What the
 // header declares must be exactly what follows. Memory grows with what is
 // read, never with what is declared.
-func Read(from io.Reader, name string) (*Array, error) {
+func Read(from io.Reader, name string) (*Array, error) { return decode(from, name, 0) }
+
+// decode reads a stream of the given size in bytes, 0 if unknown, which only
+// helps to make the buffer large enough at once.
+func decode(from io.Reader, name string, size int64) (*Array, error) {
 	in := bufio.NewReaderSize(from, 1<<16)
 	if magic, err := in.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
 		zip, err := gzip.NewReader(in)
@@ -63,20 +67,17 @@ func Read(from io.Reader, name string) (*Array, error) {
 			return nil, damaged(name, err)
 		}
 		defer zip.Close()
-		a, err := read(zip, name)
-		if err != nil {
-			return nil, err
-		}
-		return a, nil
+		const usualRatio = 8
+		return read(zip, name, usualRatio*size)
 	}
-	return read(in, name)
+	return read(in, name, size)
 }
 
 func damaged(name string, err error) error {
 	return fmt.Errorf("%s: damaged gzip file (%w); get it again", name, err)
 }
 
-func read(in io.Reader, name string) (*Array, error) {
+func read(in io.Reader, name string, hint int64) (*Array, error) {
 	word := func(what string) (int, error) {
 		var b [4]byte
 		if _, err := io.ReadFull(in, b[:]); err != nil {
@@ -115,6 +116,7 @@ func read(in io.Reader, name string) (*Array, error) {
 	}
 	want := int64(a.N) * int64(size) // below 2^32·2^28
 	var buf bytes.Buffer
+	buf.Grow(int(min(want, hint)) + bytes.MinRead)
 	got, err := io.Copy(&buf, io.LimitReader(in, want))
 	if err != nil {
 		return nil, readError(name, err, "")

@@ -101,7 +101,8 @@ type Schedule struct {
 // NoWarmup is the kind of warm-up that there is not.
 const NoWarmup = "none"
 
-// Warmup says how the schedule starts. The zero value means the default: a
+// Warmup says how the schedule starts; in YAML it is a mapping, or just the
+// kind. The zero value means the default: a
 // gradual warm-up of one epoch, or of a fifth of the run if that is shorter.
 type Warmup struct {
 	// Kind is a registered warm-up, or "none". Empty means gradual.
@@ -109,6 +110,9 @@ type Warmup struct {
 	// Options are the keys of the kind.
 	Options map[string]any `yaml:",inline"`
 }
+
+// SetScalar implements strict.Scalar: a warm-up may be just its kind.
+func (w *Warmup) SetScalar(kind string) { *w = Warmup{Kind: kind} }
 
 // IsZero makes an absent warm-up absent in YAML.
 func (w Warmup) IsZero() bool { return w.Kind == "" && len(w.Options) == 0 }
