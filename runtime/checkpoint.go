@@ -189,14 +189,23 @@ func (c *Checkpoint) encode() ([]byte, error) {
 	if err := f.Encode(&b); err != nil {
 		return nil, err
 	}
-	whole := b.Bytes()
-	at := checksumAt(whole, zeroChecksum)
-	if at < 0 {
+	if !stamp(b.Bytes(), zeroChecksum) {
 		return nil, errors.New("checksum field not found")
 	}
-	sum := sha256.Sum256(whole)
-	hex.Encode(whole[at:], sum[:])
-	return whole, nil
+	return b.Bytes(), nil
+}
+
+// stamp replaces the digits that b carries as its checksum with the right
+// ones, and tells whether it carries them.
+func stamp(b []byte, digits string) bool {
+	at := checksumAt(b, digits)
+	if at < 0 {
+		return false
+	}
+	copy(b[at:], zeroChecksum)
+	sum := sha256.Sum256(b)
+	hex.Encode(b[at:], sum[:])
+	return true
 }
 
 // checksumAt finds the digits of the checksum in an encoded checkpoint. The
