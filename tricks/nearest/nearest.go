@@ -10,8 +10,8 @@ import (
 // Name returns the candidate with the smallest edit distance to name
 // (insertions, deletions, substitutions and swaps of neighbours, letter case
 // and the separators '-', '_' and ' ' ignored) and whether it is close enough
-// to be worth suggesting: at most a third of the longer name's letters, and
-// at least one, may differ. Ties go to the earlier candidate.
+// to be worth suggesting: a third of the longer name's letters may differ, or
+// one letter of several. Ties go to the earlier candidate.
 func Name(name string, candidates []string) (string, bool) {
 	best, bestDistance := "", -1
 	a := fold(name)
@@ -25,7 +25,7 @@ func Name(name string, candidates []string) (string, bool) {
 		return "", false
 	}
 	longer := max(len(a), len(fold(best)))
-	return best, bestDistance <= max(1, longer/3)
+	return best, bestDistance <= max(1, longer/3) && bestDistance < longer
 }
 
 // Hint returns a clause to append to an "unknown name" message: the nearest

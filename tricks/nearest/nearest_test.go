@@ -33,6 +33,7 @@ func TestName(t *testing.T) {
 		{"One-Cycle", "one_cycle", true},
 		{"stpe", "step", true},
 		{"zebra", "", false},
+		{"q", "", false},
 	}
 	for _, tt := range tests {
 		got, ok := Name(tt.name, schedules)

@@ -86,7 +86,7 @@ func (r *Recipe) augmentOptions() ([]pixel.Named, error) {
 		}
 		o, err := pixel.Transforms.Defaults(s.Name)
 		if err != nil {
-			return nil, strict.Within(key+".name", err)
+			return nil, strict.Within(key, err)
 		}
 		if err := decode(key, s.Options, o); err != nil {
 			return nil, err

@@ -26,6 +26,11 @@ func (r *Recipe) Set(assignment string) error {
 		return &strict.Error{Problem: "expected key=value, found " + strconv.Quote(assignment)}
 	}
 	path := strings.Split(key, ".")
+	for _, part := range path {
+		if !strict.Plain(part) {
+			return &strict.Error{Problem: "not a dotted key: " + strconv.Quote(key)}
+		}
+	}
 	base := r
 	if r.Augment == nil && path[0] == "augment" && len(path) > 1 {
 		// A change to the default list makes it the recipe's own.
@@ -88,9 +93,6 @@ func clearLines(n *yaml.Node) {
 // put replaces the value at path[at:] below n, adding mappings on the way.
 func put(n *yaml.Node, path []string, at int, value *yaml.Node) error {
 	here := strings.Join(path[:at+1], ".")
-	if path[at] == "" {
-		return strict.Errorf(strings.Join(path, "."), "an empty part in the key")
-	}
 	var slot **yaml.Node
 	switch n.Kind {
 	case yaml.MappingNode:

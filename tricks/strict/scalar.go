@@ -126,7 +126,7 @@ func describe(n *yaml.Node) string {
 		if n.ShortTag() == "!!str" {
 			return fmt.Sprintf("the string %q", value)
 		}
-		if !plain(value) {
+		if !Plain(value) {
 			return fmt.Sprintf("%q", value)
 		}
 		return value

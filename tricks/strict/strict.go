@@ -158,7 +158,7 @@ func (d *Decoder) pairs(n *yaml.Node, key string, f func(name, path string, valu
 		if k.Kind == yaml.AliasNode || k.ShortTag() == "!!merge" {
 			return at(k, key, "anchors and aliases are not supported")
 		}
-		if k.Kind != yaml.ScalarNode || k.ShortTag() != "!!str" && !d.LooseStrings || !plain(k.Value) {
+		if k.Kind != yaml.ScalarNode || k.ShortTag() != "!!str" && !d.LooseStrings || !Plain(k.Value) {
 			return at(k, key, "keys must be plain words, found %s", describe(k))
 		}
 		path := Join(key, k.Value)
@@ -183,8 +183,9 @@ func (d *Decoder) pairs(n *yaml.Node, key string, f func(name, path string, valu
 	return nil
 }
 
-// plain reports whether a key can be printed as it is in a one-line message.
-func plain(name string) bool {
+// Plain reports whether a key can be printed as it is in a one-line message:
+// it is not empty and has no spaces or control characters.
+func Plain(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	})

@@ -1,0 +1,505 @@
+package recipe
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/strict"
+)
+
+func init() {
+	RegisterDataSet(DataSet{Name: "cifar10", Mean: []float64{0.4914, 0.4822, 0.4465}, Std: []float64{0.247, 0.2435, 0.2616},
+		Augment: Augment{{Name: "crop"}, {Name: "mirror"}}})
+	RegisterDataSet(DataSet{Name: "mnist", Mean: []float64{0.1307}, Std: []float64{0.3081}})
+}
+
+func parse(t *testing.T, text string) *Recipe {
+	t.Helper()
+	r, err := Parse([]byte(text), "r.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func resolve(t *testing.T, r *Recipe) *Recipe {
+	t.Helper()
+	full, err := r.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return full
+}
+
+func marshal(t *testing.T, r *Recipe) string {
+	t.Helper()
+	text, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+const everything = `seed: 7
+epochs: 90
+batch: 256
+limit: 5000
+threads: 2
+provider: cpu
+data:
+  name: cifar10
+  dir: /somewhere
+  train_files: [a.bin, b.bin]
+  test_files: test_batch_jpeg.bin
+  validation: 0.1
+  mean: [0.5, 0.5, 0.5]
+  std: [0.25, 0.25, 0.25]
+  workers: 3
+model:
+  name: resnet56
+  options: {shortcut: B, preactivation: true}
+optimizer:
+  name: sgd
+  momentum: 0.95
+  nesterov: true
+  weight_decay: 5e-4
+  decay_norm_and_bias: true
+  options: {dampening: 0}
+schedule:
+  name: multistep
+  lr: 0.1
+  linear_scaling: true
+  warmup: {kind: constant, steps: 400, factor: 0.2}
+  milestones: [30, 60, 80]
+  gamma: 0.2
+augment:
+  - name: crop
+    padding: 2
+    border: reflect
+  - mirror
+  - {name: cutout, size: 8}
+target:
+  label_smoothing: {epsilon: 0.2, form: survey}
+checkpoint: {every: 5}
+`
+
+func TestParse(t *testing.T) {
+	r := parse(t, everything)
+	want := &Recipe{
+		Seed: 7, Epochs: 90, Batch: 256, Limit: 5000, Threads: 2, Provider: "cpu",
+		Data: Data{Name: "cifar10", Dir: "/somewhere", TrainFiles: []string{"a.bin", "b.bin"}, TestFiles: []string{"test_batch_jpeg.bin"},
+			Validation: 0.1, Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.25, 0.25, 0.25}, Workers: 3},
+		Model:     Model{Name: "resnet56", Options: map[string]string{"shortcut": "B", "preactivation": "true"}},
+		Optimizer: Optimizer{Name: "sgd", Momentum: 0.95, Nesterov: true, WeightDecay: 5e-4, DecayNormAndBias: true, Options: map[string]string{"dampening": "0"}},
+		Schedule: Schedule{Name: "multistep", LR: 0.1, LinearScaling: true,
+			Warmup:  Warmup{Kind: "constant", Options: map[string]any{"steps": 400, "factor": 0.2}},
+			Options: map[string]any{"milestones": []any{30, 60, 80}, "gamma": 0.2}},
+		Augment: Augment{{Name: "crop", Options: map[string]any{"padding": 2, "border": "reflect"}}, {Name: "mirror"},
+			{Name: "cutout", Options: map[string]any{"size": 8}}},
+		Target:     Target{Tricks: map[string]any{"label_smoothing": map[string]any{"epsilon": 0.2, "form": "survey"}}},
+		Checkpoint: Checkpoint{Every: 5},
+	}
+	r.file, r.lines = "", nil
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("got %+v\nwant %+v", r, want)
+	}
+}
+
+const resolvedDefault = `seed: 0
+epochs: 10
+batch: 128
+limit: 0
+threads: 0
+provider: cpu
+data:
+  name: cifar10
+  dir: ""
+  train_files: []
+  test_files: []
+  validation: 0
+  mean: [0.4914, 0.4822, 0.4465]
+  std: [0.247, 0.2435, 0.2616]
+  workers: 0
+model:
+  name: resnet20
+optimizer:
+  name: sgd
+  momentum: 0.9
+  nesterov: false
+  weight_decay: 0.0001
+  decay_norm_and_bias: false
+schedule:
+  name: cosine
+  lr: 0.1
+  linear_scaling: false
+  warmup:
+    kind: gradual
+    epochs: 1
+    from: 0
+    steps: 0
+  floor: 0
+augment:
+  - name: crop
+    border: zero
+    padding: 4
+    size: 0
+  - name: mirror
+    p: 0.5
+checkpoint:
+  every: 1
+`
+
+func TestResolveFillsInEverything(t *testing.T) {
+	if got := marshal(t, resolve(t, Default())); got != resolvedDefault {
+		t.Errorf("got\n%s\nwant\n%s", got, resolvedDefault)
+	}
+	r := parse(t, "data: {name: mnist}\nepochs: 2")
+	full := resolve(t, r)
+	if full.Augment == nil || len(full.Augment) != 0 || full.Data.Mean[0] != 0.1307 {
+		t.Errorf("mnist: augment %v, mean %v", full.Augment, full.Data.Mean)
+	}
+	if got := full.Schedule.Warmup.Options["epochs"]; got != 0.4 {
+		t.Errorf("warm-up of a run of 2 epochs: %v", got)
+	}
+	if r.Augment != nil || r.Data.Mean != nil || r.Schedule.Options != nil {
+		t.Error("Resolve changed its receiver")
+	}
+	none := resolve(t, parse(t, "augment: []\nschedule: {warmup: none}"))
+	if len(none.Augment) != 0 || none.Schedule.Warmup.Kind != NoWarmup {
+		t.Errorf("explicit nothing: %+v", none)
+	}
+	if got := resolve(t, parse(t, marshal(t, none))); len(got.Augment) != 0 || got.Schedule.Warmup.Kind != NoWarmup {
+		t.Errorf("explicit nothing, read back: %+v", got)
+	}
+}
+
+func TestResolveAndMarshalAreIdempotent(t *testing.T) {
+	for _, text := range []string{"", everything, "schedule: {name: one_cycle, warmup: none}", "data: {name: mnist}",
+		"schedule: {name: plateau, warmup: {kind: until_error, error: 0.5}}", "schedule: {name: restarts, first: 1.5}",
+		"schedule: {warmup: {multiplier: 8}}", "target: {label_smoothing: {}}", "optimizer: {weight_decay: 1e-10}"} {
+		full := resolve(t, parse(t, text))
+		once := marshal(t, full)
+		if again := marshal(t, resolve(t, full)); again != once {
+			t.Errorf("resolving twice:\n%s\n%s", once, again)
+		}
+		back := resolve(t, parse(t, once))
+		if again := marshal(t, back); again != once {
+			t.Errorf("reading back:\n%s\n%s", once, again)
+		}
+		a, err := full.Hash()
+		b, _ := back.Hash()
+		if a != b || err != nil || len(a) != 64 {
+			t.Errorf("hashes %s, %s, %v", a, b, err)
+		}
+	}
+}
+
+func TestHash(t *testing.T) {
+	hash := func(text string) string {
+		h, err := parse(t, text).Hash()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	base := hash("")
+	for _, same := range []string{"schedule: {floor: 0}", "augment: [crop, mirror]", "data: {workers: 4, dir: /x}", "checkpoint: {every: 3}"} {
+		if hash(same) != base {
+			t.Errorf("%s changes the hash", same)
+		}
+	}
+	for _, other := range []string{"seed: 1", "augment: [mirror, crop]", "schedule: {floor: 1e-9}", "data: {validation: 0.1}"} {
+		if hash(other) == base {
+			t.Errorf("%s does not change the hash", other)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"epoch: 3", `r.yaml:1: epoch: unknown key; did you mean "epochs"?`},
+		{"seed: 1\noptimizer:\n  wieght_decay: 1", `r.yaml:3: optimizer.wieght_decay: unknown key; did you mean "weight_decay"?`},
+		{"batch: large", `r.yaml:1: batch: expected an integer, found the string "large"`},
+		{"schedule:\n  lr: fast", `r.yaml:2: schedule.lr: expected a number, found the string "fast"`},
+		{"schedule: [cosine]", `r.yaml:1: schedule: expected a mapping, found a list`},
+		{"schedule:\n  name: cosin", `r.yaml:2: schedule.name: unknown schedule "cosin"; did you mean "cosine"?`},
+		{"schedule:\n  name: step\n  step_size: 30\n  gama: 0.1", `r.yaml:4: schedule.gama: unknown key; did you mean "gamma"?`},
+		{"schedule:\n  name: step\n  gamma: high", `r.yaml:3: schedule.gamma: expected a number, found the string "high"`},
+		{"schedule:\n  name: step\n  gamma: 3", `r.yaml:3: schedule.gamma: must be above 0 and at most 1, got 3`},
+		{"schedule:\n  floor: 0.1\n  lr: 1\n  milestones: [3]", `r.yaml:4: schedule.milestones: unknown key; valid: floor`},
+		{"schedule:\n  warmup:\n    kind: gradul", `r.yaml:3: schedule.warmup.kind: unknown warmup "gradul"; did you mean "gradual"?`},
+		{"schedule:\n  warmup:\n    epoch: 2", `r.yaml:3: schedule.warmup.epoch: unknown key; did you mean "epochs"?`},
+		{"schedule: {warmup: {kind: none, epochs: 1}}", `r.yaml:1: schedule.warmup.epochs: unknown key: there is no warm-up`},
+		{"augment:\n  - crop\n  - miror", `r.yaml:3: augment.1: unknown pixel trick "miror"; did you mean "mirror"?`},
+		{"augment:\n  - name: crop\n    pad: 4", `r.yaml:3: augment.0.pad: unknown key; valid: padding, size, border`},
+		{"augment:\n  - name: crop\n    padding: wide", `r.yaml:3: augment.0.padding: expected an integer, found the string "wide"`},
+		{"augment:\n  - padding: 4", `r.yaml:2: augment.0: needs a name`},
+		{"augment: crop", `r.yaml:1: augment: expected a list, found the string "crop"`},
+		{"target:\n  label_smooth: {}", `r.yaml:2: target.label_smooth: unknown target trick "label_smooth"; did you mean "label_smoothing"?`},
+		{"target:\n  label_smoothing: 0.1", `r.yaml:2: target.label_smoothing: expected a mapping, such as {epsilon: …}`},
+		{"target:\n  label_smoothing:\n    epsilon: 1", `r.yaml:3: target.label_smoothing.epsilon: must be at least 0 and below 1, got 1`},
+		{"target:\n  label_smoothing:\n    eps: 0.1", `r.yaml:3: target.label_smoothing.eps: unknown key; valid: epsilon, form`},
+		{"seed: [", `r.yaml:1: not valid YAML: did not find expected node content`},
+		{"\xff", `r.yaml: not valid YAML: invalid leading UTF-8 octet`},
+	}
+	for _, tt := range tests {
+		_, err := Parse([]byte(tt.text), "r.yaml")
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.want)
+		}
+	}
+}
+
+func TestResolveErrors(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"epochs: 0", "r.yaml:1: epochs: must be 1 to 1000000, got 0"},
+		{"batch: 0", "r.yaml:1: batch: must be 1 to 1048576, got 0"},
+		{"limit: -1", "r.yaml:1: limit: must not be negative, got -1"},
+		{"limit: 100", "r.yaml:1: limit: 100 images are fewer than one batch of 128; raise it or lower batch"},
+		{"threads: -1", "r.yaml:1: threads: must be 0 (one per core) to 4096, got -1"},
+		{"provider: ''", `r.yaml:1: provider: must be a name, such as cpu, got ""`},
+		{"data: {name: cifar}", `r.yaml:1: data.name: unknown data set "cifar"; did you mean "cifar10"?`},
+		{"data: {validation: 1.5}", "r.yaml:1: data.validation: must be a share below 1 or a whole number of images, got 1.5"},
+		{"data: {mean: [0.5]}", "data.std: has 3 channels, data.mean has 1"},
+		{"data: {std: [1, 0, 1]}", "r.yaml:1: data.std: must be above 0, got [1 0 1]"},
+		{"optimizer: {momentum: 1}", "r.yaml:1: optimizer.momentum: must be at least 0 and below 1, got 1"},
+		{"optimizer: {momentum: 0, nesterov: true}", "r.yaml:1: optimizer.nesterov: needs a momentum above 0"},
+		{"optimizer: {weight_decay: -1}", "r.yaml:1: optimizer.weight_decay: must not be negative, got -1"},
+		{"schedule:\n  lr: 0", "r.yaml:2: schedule.lr: must be above 0, got 0"},
+		{"epochs: 3\nschedule: {warmup: {epochs: 3}}", "r.yaml:2: schedule.warmup.epochs: the warm-up takes 3 epochs but the run has only 3; shorten it or train longer"},
+		{"checkpoint: {every: 0}", "r.yaml:1: checkpoint.every: must be at least 1 epoch, got 0"},
+	}
+	for _, tt := range tests {
+		err := parse(t, tt.text).Validate()
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.want)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	tests := []struct {
+		base string
+		sets []string
+		want string // the recipe that says the same
+	}{
+		{"", []string{"schedule.lr=0.05"}, "schedule: {lr: 0.05}"},
+		{"", []string{"epochs=3", "seed=18446744073709551615"}, "epochs: 3\nseed: 18446744073709551615"},
+		{"", []string{"data.dir=/tmp/a b", "model.name=resnet8"}, "data: {dir: /tmp/a b}\nmodel: {name: resnet8}"},
+		{"", []string{"data.dir=123"}, "data: {dir: '123'}"},
+		{"data: {dir: x}", []string{"data.dir="}, ""},
+		{"", []string{"data.test_files=*.bin"}, "data: {test_files: ['*.bin']}"},
+		{"", []string{"data.test_files=[a, b]"}, "data: {test_files: [a, b]}"},
+		{"", []string{"model.options.shortcut=B", "model.options.depth=3"}, "model: {options: {shortcut: B, depth: 3}}"},
+		{"", []string{"schedule.gamma=0.5", "schedule.name=step"}, "schedule: {name: step, gamma: 0.5}"},
+		{"", []string{"schedule={name: step, gamma: 0.5}"}, "schedule: {name: step, gamma: 0.5}"},
+		{"schedule: {floor: 0.001}", []string{"schedule.name=step"}, "schedule: {name: step}"},
+		{"schedule: {floor: 0.001}", []string{"schedule.name=polynomial"}, "schedule: {name: polynomial, floor: 0.001}"},
+		{"", []string{"schedule.warmup=none"}, "schedule: {warmup: none}"},
+		{"schedule: {warmup: {epochs: 2}}", []string{"schedule.warmup.kind=none"}, "schedule: {warmup: none}"},
+		{"schedule: {warmup: {epochs: 2}}", []string{"schedule.warmup.kind=constant"}, "schedule: {warmup: {kind: constant, epochs: 2}}"},
+		{"", []string{"schedule.warmup.epochs=2"}, "schedule: {warmup: {epochs: 2}}"},
+		{"", []string{"augment=[crop, {name: cutout, size: 8}]"}, "augment: [crop, {name: cutout, size: 8}]"},
+		{"", []string{"augment=[]"}, "augment: []"},
+		{"", []string{"augment.crop.padding=2"}, "augment: [{name: crop, padding: 2}, mirror]"},
+		{"", []string{"augment.1.p=0.25"}, "augment: [crop, {name: mirror, p: 0.25}]"},
+		{"augment: [{name: crop, padding: 2}]", []string{"augment.0.name=cutout"}, "augment: [cutout]"},
+		{"", []string{"target.label_smoothing.epsilon=0.1"}, "target: {label_smoothing: {epsilon: 0.1}}"},
+		{"target: {label_smoothing: {}}", []string{"target={}"}, ""},
+	}
+	for _, tt := range tests {
+		r := parse(t, tt.base)
+		for _, s := range tt.sets {
+			if err := r.Set(s); err != nil {
+				t.Errorf("%q: %v", s, err)
+			}
+		}
+		got, want := marshal(t, resolve(t, r)), marshal(t, resolve(t, parse(t, tt.want)))
+		if got != want {
+			t.Errorf("%q on %q:\n%s\nwant\n%s", tt.sets, tt.base, got, want)
+		}
+	}
+	// A resolved recipe can be changed as well.
+	r := resolve(t, Default())
+	if err := r.Set("schedule.name=step"); err != nil {
+		t.Fatal(err)
+	}
+	resolve(t, r)
+}
+
+func TestSetErrors(t *testing.T) {
+	tests := []struct{ set, want string }{
+		{"epochs", `expected key=value, found "epochs"`},
+		{"=3", `expected key=value, found "=3"`},
+		{"epoch=3", `epoch: unknown key; did you mean "epochs"?`},
+		{"optimizer.wd=3", `optimizer.wd: unknown key; valid: name, momentum, nesterov, weight_decay, decay_norm_and_bias, options`},
+		{"batch=many", `batch: expected an integer, found the string "many"`},
+		{"batch=", `batch: expected an integer, found the string ""`},
+		{"schedule.lr.x=1", `schedule.lr: is a single value and has no key "x"`},
+		{"a..b=1", `not a dotted key: "a..b"`},
+		{"augment.2.p=1", `augment.2: the list has 2 items, numbered from 0`},
+		{"augment.miror.p=1", `augment.miror: no such item in the list; did you mean "mirror"?`},
+		{"data=5", `data: expected a mapping, found 5`},
+		{"seed=&a 5", `seed: anchors and aliases are not supported`},
+	}
+	for _, tt := range tests {
+		r := parse(t, "seed: 5")
+		before := marshal(t, r)
+		if err := r.Set(tt.set); err == nil || err.Error() != tt.want {
+			t.Errorf("%q:\n got %v\nwant %s", tt.set, err, tt.want)
+		}
+		if marshal(t, r) != before {
+			t.Errorf("%q failed but changed the recipe", tt.set)
+		}
+	}
+	// What Set lets through, Resolve catches, and it is not the file's fault.
+	for _, tt := range []struct{ set, want string }{
+		{"schedule.gama=0.1", "schedule.gama: unknown key; valid: floor"},
+		{"schedule.name=stpe", `schedule.name: unknown schedule "stpe"; did you mean "step"?`},
+		{"schedule.lr=-1", "schedule.lr: must be above 0, got -1"},
+		{"schedule.warmup.epochs=200", "schedule.warmup.epochs: the warm-up takes 200 epochs but the run has only 10; shorten it or train longer"},
+		{"augment=[crop, {name: mirror, q: 1}]", "augment.1.q: unknown key; valid: p"},
+	} {
+		r := parse(t, "schedule: {name: cosine, lr: 0.1, warmup: {epochs: 1}}\naugment: [crop]")
+		if err := r.Set(tt.set); err != nil {
+			t.Errorf("%q: %v", tt.set, err)
+			continue
+		}
+		if err := r.Validate(); err == nil || err.Error() != tt.want {
+			t.Errorf("%q:\n got %v\nwant %s", tt.set, err, tt.want)
+		}
+	}
+}
+
+func TestBuildSchedule(t *testing.T) {
+	r := resolve(t, parse(t, "batch: 256\nepochs: 11\nschedule: {lr: 0.4, linear_scaling: true}"))
+	s, err := r.BuildSchedule(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, want := range map[int]float64{0: 0, 5: 0.2, 10: 0.4, 60: 0.2, 110: 0} {
+		if got := s.LR(step); math.Abs(got-want) > 1e-12 {
+			t.Errorf("LR(%d) = %v, want %v", step, got, want)
+		}
+	}
+	r = resolve(t, parse(t, "batch: 128\nschedule: {name: constant, lr: 0.1, linear_scaling: true, warmup: none}"))
+	if s, err = r.BuildSchedule(3); err != nil || s.LR(5) != 0.05 || r.BaseLR() != 0.05 {
+		t.Errorf("scaled: %v, %v", r.BaseLR(), err)
+	}
+	r = parse(t, "epochs: 2\nschedule:\n  warmup:\n    steps: 100")
+	if _, err := r.BuildSchedule(50); err == nil || err.Error() != "r.yaml:3: schedule.warmup: takes 100 steps but the run has only 100; shorten it or train longer" {
+		t.Errorf("long warm-up: %v", err)
+	}
+	r = parse(t, "schedule:\n  floor: 0.5")
+	if _, err := r.BuildSchedule(50); err == nil || err.Error() != "r.yaml:2: schedule.floor: 0.5 is above the learning rate 0.1" {
+		t.Errorf("high floor: %v", err)
+	}
+}
+
+func TestBuildAugmentAndTarget(t *testing.T) {
+	r := resolve(t, parse(t, everything))
+	c, err := r.BuildAugment(pixel.Size{W: 32, H: 32, C: 3})
+	if err != nil || c.Out() != (pixel.Size{W: 32, H: 32, C: 3}) {
+		t.Errorf("augment: %v", err)
+	}
+	if _, err := r.BuildNormalise(pixel.Size{W: 28, H: 28, C: 1}); err == nil || err.Error() != "r.yaml:13: data.mean: normalise: mean and std have 3 channels, the images 1" {
+		t.Errorf("channels: %v", err)
+	}
+	chain, err := r.BuildTarget(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := []float32{0, 0, 1, 0, 0}
+	chain.Shape(row, 5)
+	if math.Abs(float64(row[2])-0.8) > 1e-6 || math.Abs(float64(row[0])-0.05) > 1e-6 {
+		t.Errorf("row %v", row)
+	}
+	if _, err := r.BuildTarget(1); err == nil || !strings.Contains(err.Error(), "target.label_smoothing: needs at least two classes") {
+		t.Errorf("one class: %v", err)
+	}
+	r = parse(t, "augment:\n  - name: crop\n    size: 99")
+	if _, err := resolve(t, r).BuildAugment(pixel.Size{W: 32, H: 32, C: 3}); err == nil || err.Error() != "r.yaml:3: augment.0.size: 99 does not fit into 32×32×3 padded by 4" {
+		t.Errorf("crop: %v", err)
+	}
+	if chain, err := resolve(t, Default()).BuildTarget(10); err != nil || len(chain) != 0 {
+		t.Errorf("no target tricks: %v, %v", chain, err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if _, err := Load(path); !os.IsNotExist(errors.Unwrap(err)) {
+		t.Errorf("missing: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(everything), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Load(path); err != nil || r.Epochs != 90 {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(everything)
+	f.Add(resolvedDefault)
+	f.Add("schedule: {name: restarts, first: 1.5, growth: 3}")
+	f.Add("target: {label_smoothing: {epsilon: 0.1}}\naugment: [cutout]")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := Parse([]byte(text), "f")
+		if err == nil {
+			var full *Recipe
+			if full, err = r.Resolve(); err == nil {
+				once := marshal(t, full)
+				back, err := Parse([]byte(once), "g")
+				if err != nil {
+					t.Fatalf("a marshalled recipe does not parse: %v\n%s", err, once)
+				}
+				if again := marshal(t, resolve(t, back)); again != once {
+					t.Fatalf("not a round trip:\n%s\n%s", once, again)
+				}
+				if s, err := full.BuildSchedule(3); err == nil {
+					for _, step := range []int{0, 1, 7, 1 << 20} {
+						if lr := s.LR(step); math.IsNaN(lr) || lr < 0 {
+							t.Fatalf("LR(%d) = %v", step, lr)
+						}
+					}
+				}
+				full.BuildAugment(pixel.Size{W: 32, H: 32, C: 3})
+				full.BuildTarget(10)
+			}
+		}
+		if err != nil {
+			var e *strict.Error
+			if !errors.As(err, &e) || strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("%T: %q", err, err)
+			}
+		}
+	})
+}
+
+func FuzzSet(f *testing.F) {
+	f.Add("schedule.lr=0.1")
+	f.Add("augment.crop.padding=[1, 2]")
+	f.Add("target={label_smoothing: {epsilon: 0.1}}")
+	f.Add("data.mean=[.5]")
+	f.Fuzz(func(t *testing.T, set string) {
+		r := Default()
+		if err := r.Set(set); err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("%q", err)
+			}
+			return
+		}
+		if full, err := r.Resolve(); err == nil {
+			marshal(t, full)
+		} else if strings.ContainsAny(err.Error(), "\n\r") {
+			t.Errorf("%q", err)
+		}
+	})
+}
