@@ -63,6 +63,7 @@ func mustApply(op ir.Op, in ...reference.Tensor) []reference.Tensor {
 // operators are tested with.
 var images = []ir.Shape{
 	{1, 1, 1, 2}, {1, 3, 7, 9}, {5, 16, 8, 8}, {2, 17, 16, 12}, {5, 1, 1, 1}, {1, 16, 3, 1}, {3, 4, 1, 5}, {2, 8, 32, 32},
+	{3, 32, 7, 9}, {2, 48, 6, 4}, {1, 16, 1, 1},
 }
 
 // otherCases lists the cases of every operator but the convolutions.
@@ -87,7 +88,8 @@ func otherCases() []testCase {
 	}
 	for _, f := range []ir.BinaryKind{ir.Add, ir.Sub, ir.Mul, ir.Div, ir.Max, ir.Min} {
 		for _, s := range [][2]ir.Shape{
-			{{5, 3, 7, 9}, {5, 3, 7, 9}}, {{17}, {17}}, {{5, 10}, {10}}, {{10}, {5, 10}}, {{2, 3, 4, 5}, {1, 3, 1, 1}},
+			{{5, 3, 7, 9}, {5, 3, 7, 9}}, {{5, 16, 4, 6}, {5, 16, 4, 6}}, {{2, 32, 3, 3}, {2, 32, 3, 3}},
+			{{1, 48, 2, 1}, {1, 48, 2, 1}}, {{2, 16, 4, 4}, {1, 16, 1, 1}}, {{17}, {17}}, {{5, 10}, {10}}, {{10}, {5, 10}}, {{2, 3, 4, 5}, {1, 3, 1, 1}},
 			{{3, 1}, {1, 4}}, {{5, 3}, nil}, {nil, {5, 3}}, {nil, nil}, {{2, 1, 4, 1}, {3, 1, 5}}, {{1}, {1, 1, 1}},
 		} {
 			add(ir.Binary{F: f}, r.normal(0, 1, s[0]...), r.between(0.5, 2, s[1]...))
@@ -124,7 +126,11 @@ func otherCases() []testCase {
 		}
 		for _, eps := range []float32{1e-5, 1e-3} {
 			scale, shift := r.normal(1, 0.5, s[1]), r.normal(0, 1, s[1])
-			add(ir.BatchNormTrain{Eps: eps}, x, scale, shift)
+			if n > 1 {
+				// One element has no variance, and y is what is left of
+				// terms of 1/√ε times its size: see TestBatchNormAccuracy.
+				add(ir.BatchNormTrain{Eps: eps}, x, scale, shift)
+			}
 			add(ir.BatchNormInfer{Eps: eps}, x, scale, shift, r.normal(0, 1, s[1]), r.between(0.1, 3, s[1]))
 			stats := mustApply(ir.BatchNormTrain{Eps: eps}, x, scale, shift)
 			if n > 2 {
@@ -181,6 +187,11 @@ func otherCases() []testCase {
 		add(p, r.normal(0, 1, 2, 3, 4, 5))
 		add(p, r.normal(0, 1, 1, 1))
 	}
+	for _, p := range [][2]int{{8, 8}, {0, 16}, {16, 16}, {5, 27}, {1, 2}} {
+		// Channels for the shortcut of a residual block.
+		add(ir.Pad{Before: [4]int{1: p[0]}, After: [4]int{1: p[1]}}, r.normal(0, 1, 2, 16, 4, 6))
+		add(ir.Pad{Before: [4]int{1: p[0]}, After: [4]int{1: p[1]}}, r.normal(0, 1, 1, 32, 3, 5))
+	}
 	add(ir.Concat{}, r.normal(0, 1, 4))
 	add(ir.Concat{}, r.normal(0, 1, 1), r.normal(0, 1, 17), r.normal(0, 1, 3))
 	add(ir.Split{Parts: []ir.Shape{{4}}}, r.normal(0, 1, 4))
@@ -204,7 +215,15 @@ func sliceCases() []sliceCase {
 		{ir.Shape{3, 4, 2}, ir.Slice{Start: [4]int{1, 2, 0}, Step: [4]int{1, 1, 5}, Size: [4]int{2, 2, 1}}},
 		{ir.Shape{4, 5, 7, 6}, ir.Slice{Start: [4]int{1, 0, 2, 1}, Step: [4]int{2, 3, 2, 4}, Size: [4]int{2, 2, 3, 2}}},
 	}
-	for _, s := range images {
+	for _, start := range []int{0, 3, 8, 16} {
+		// A range of channels, with and without subsampling.
+		for _, stride := range []int{1, 2} {
+			s := ir.Subsample(ir.Shape{3, 32, 6, 7}, stride)
+			s.Start[1], s.Size[1] = start, 16
+			cases = append(cases, sliceCase{ir.Shape{3, 32, 6, 7}, s})
+		}
+	}
+	for _, s := range append([]ir.Shape{{2, 16, 12, 6}}, images...) {
 		for _, stride := range []int{1, 2, 3} {
 			cases = append(cases, sliceCase{s, ir.Subsample(s, stride)})
 		}
@@ -280,6 +299,24 @@ func convCases() []testCase {
 				}
 			}
 		}
+	}
+	// Channels and batches in the multiples that blocked layouts want.
+	for _, n := range []int{1, 16, 32} {
+		for _, c := range [][2]int{{1, 16}, {3, 16}, {16, 16}, {16, 32}, {32, 16}, {24, 48}} {
+			for _, size := range [][2]int{{8, 8}, {7, 9}, {4, 6}, {1, 1}} {
+				for _, k := range []int{1, 3, 5} {
+					if n*c[0]*c[1]*size[0]*size[1]*k*k > 1<<22 {
+						continue
+					}
+					for _, stride := range []int{1, 2} {
+						add(ir.Window(stride, k/2), n, c[0], c[1], size, square(k))
+					}
+				}
+			}
+		}
+		add(ir.ConvAttr{Stride: [2]int{1, 2}, Pad: [4]int{0, 2, 1, 1}, Dilation: [2]int{1, 1}, Groups: 1}, n, 16, 16, [2]int{6, 7}, [2]int{3, 2})
+		add(ir.ConvAttr{Stride: [2]int{1, 1}, Pad: [4]int{2, 1, 2, 1}, Dilation: [2]int{2, 1}, Groups: 1}, n, 16, 32, [2]int{6, 7}, square(3))
+		add(ir.ConvAttr{Stride: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}, Dilation: [2]int{1, 1}, Groups: 2}, n, 32, 32, [2]int{6, 7}, square(3))
 	}
 	return cases
 }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
@@ -22,15 +26,25 @@ const tolerance = 1e-5
 // running a small operator.
 const perGraph = 48
 
-// allCases and their float64 results are computed once.
+// allCases and their float64 results are computed once, by operator kind.
 var allCases = sync.OnceValue(func() map[string][]solved {
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	cases := append(otherCases(), convCases()...)
+	results := make([]solved, len(cases))
+	for i, c := range cases {
+		work.Go(func() error {
+			out, err := reference.Apply(c.op, c.in...)
+			results[i] = solved{c, out}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		panic(err)
+	}
 	byKind := map[string][]solved{}
-	for _, c := range append(otherCases(), convCases()...) {
-		out, err := reference.Apply(c.op, c.in...)
-		if err != nil {
-			panic(fmt.Sprintf("%v: %v", c, err))
-		}
-		byKind[c.op.Kind()] = append(byKind[c.op.Kind()], solved{c, out})
+	for _, c := range results {
+		byKind[c.op.Kind()] = append(byKind[c.op.Kind()], c)
 	}
 	return byKind
 })
@@ -146,28 +160,54 @@ func poisoned(inputs map[string]reference.Tensor) map[string]reference.Tensor {
 	return p
 }
 
-// TestForms runs every operator in every form, and as the cost rule chooses.
+// variants are the layouts a graph is lowered for here: the plain one, and the
+// blocked one where the machine has it.
+func variants() map[string]lower.Options {
+	v := map[string]lower.Options{"plain": {Provider: "cpu"}}
+	if b := channelBlock(); b != 0 {
+		v["blocks"] = lower.Options{Provider: "cpu", Block: b}
+	}
+	return v
+}
+
+// TestForms runs every operator in every form, and as the cost rule chooses in
+// either layout.
 func TestForms(t *testing.T) {
 	openLibrary(t)
 	for _, kind := range slices.Sorted(maps.Keys(allCases())) {
 		cases := allCases()[kind]
-		for _, form := range append([]string{""}, lower.Forms(kind)...) {
-			name, o := kind+"/"+form, lower.Options{Provider: "cpu"}
-			if form == "" {
-				name = kind + "/chosen"
-			} else {
-				o.Forms = map[string]string{kind: form}
-			}
-			t.Run(name, func(t *testing.T) {
-				kept := applicable(t, cases, o)
-				// A form that serves hardly any shape is not tested by these
-				// cases, whatever the outcome.
-				if len(kept) < min(3, len(cases)) || form == "" && len(kept) < len(cases) {
+		for layout, o := range variants() {
+			t.Run(kind+"/chosen_"+layout, func(t *testing.T) {
+				t.Parallel()
+				if kept := applicable(t, cases, o); len(kept) < len(cases) {
 					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
 				}
-				edge, within := compare(t, name, kept, atEdge, o), compare(t, name, kept, inside, o)
-				t.Logf("%-32s %3d of %3d cases, largest distance %.1g at the edge, %.1g inside", name, len(kept), len(cases), edge, within)
+				testForm(t, cases, cases, o)
+			})
+		}
+		for _, form := range lower.Forms(kind) {
+			t.Run(kind+"/"+form, func(t *testing.T) {
+				t.Parallel()
+				o := lower.Options{Provider: "cpu", Forms: map[string]string{kind: form}}
+				if strings.HasPrefix(form, "blocked") {
+					if o.Block = channelBlock(); o.Block == 0 {
+						t.Skip("ONNX Runtime has no blocked layout on this machine")
+					}
+				}
+				// A form that serves hardly any shape is not tested by these
+				// cases, whatever the outcome.
+				kept := applicable(t, cases, o)
+				if len(kept) < min(3, len(cases)) {
+					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
+				}
+				testForm(t, cases, kept, o)
 			})
 		}
 	}
+}
+
+func testForm(t *testing.T, cases, kept []solved, o lower.Options) {
+	t.Helper()
+	edge, within := compare(t, t.Name(), kept, atEdge, o), compare(t, t.Name(), kept, inside, o)
+	t.Logf("%-45s %3d of %3d cases, largest distance %.1g at the edge, %.1g inside", t.Name(), len(kept), len(cases), edge, within)
 }

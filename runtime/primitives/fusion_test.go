@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/ir"
-	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/reference"
 )
 
@@ -138,38 +137,40 @@ func patterns() []pattern {
 	}
 }
 
-// TestFusions runs neighbouring operators, fused and apart, on small and large
-// maps, with one image and several.
+// TestFusions runs neighbouring operators, fused and apart, in either layout,
+// on small and large maps, with one image and several.
 func TestFusions(t *testing.T) {
 	openLibrary(t)
 	for _, c := range patterns() {
-		for _, s := range []ir.Shape{{1, 3, 7, 9}, {5, 16, 4, 4}, {1, 1, 16, 16}, {5, 3, 16, 13}, {4, 2, 1, 1}, {2, 17, 15, 15}} {
-			for _, apart := range []bool{false, true} {
-				name := fmt.Sprintf("%s/%v", c.name, s)
-				if apart {
-					name += "/apart"
-				}
-				t.Run(name, func(t *testing.T) {
-					p := &patternGraph{ir.New(c.name), seeded(6), map[string]reference.Tensor{}}
-					c.build(p, p.input(0.5, s...))
-					want, err := reference.Run(p.Graph, p.inputs)
-					if err != nil {
-						t.Fatal(err)
+		for _, s := range []ir.Shape{{1, 3, 7, 9}, {5, 16, 4, 4}, {1, 1, 16, 16}, {16, 32, 6, 8}, {5, 3, 16, 13}, {4, 2, 1, 1}, {2, 17, 15, 15}} {
+			p := &patternGraph{ir.New(c.name), seeded(6), map[string]reference.Tensor{}}
+			c.build(p, p.input(0.5, s...))
+			want, err := reference.Run(p.Graph, p.inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for layout, o := range variants() {
+				for _, o.NoFusion = range []bool{false, true} {
+					name := fmt.Sprintf("%s/%v/%s", c.name, s, layout)
+					if o.NoFusion {
+						name += "/apart"
 					}
-					session := load(t, p.Graph, lower.Options{Provider: "cpu", NoFusion: apart})
-					if _, err := session.run(poisoned(p.inputs)); err != nil {
-						t.Fatal(err)
-					}
-					got, err := session.run(p.inputs)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for name, w := range want {
-						if d := reference.Distance(got[name], w); d > 2*tolerance {
-							t.Errorf("%s is %.2g away from the reference", name, d)
+					t.Run(name, func(t *testing.T) {
+						session := load(t, p.Graph, o)
+						if _, err := session.run(poisoned(p.inputs)); err != nil {
+							t.Fatal(err)
 						}
-					}
-				})
+						got, err := session.run(p.inputs)
+						if err != nil {
+							t.Fatal(err)
+						}
+						for name, w := range want {
+							if d := reference.Distance(got[name], w); d > 2*tolerance {
+								t.Errorf("%s is %.2g away from the reference", name, d)
+							}
+						}
+					})
+				}
 			}
 		}
 	}

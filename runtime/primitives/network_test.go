@@ -8,7 +8,6 @@ import (
 
 	"github.com/ortrain/ortrain/graphs/autodiff"
 	"github.com/ortrain/ortrain/graphs/ir"
-	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/nn"
 	"github.com/ortrain/ortrain/graphs/reference"
@@ -96,6 +95,8 @@ func TestNetworks(t *testing.T) {
 		{"resnet8", map[string]string{"shortcut": "B"}, [3]int{1, 9, 7}, 4},
 		{"resnet8", nil, [3]int{3, 17, 19}, 1},
 		{"resnet20", nil, small, 4},
+		{"resnet8", nil, small, 16},
+		{"resnet8", map[string]string{"shortcut": "B"}, [3]int{1, 12, 12}, 16},
 	} {
 		t.Run(fmt.Sprintf("%s_%s_%v_%d", c.model, strings.TrimPrefix(fmt.Sprint(c.options), "map"), c.input, c.batch), func(t *testing.T) {
 			g, inputs := trainingGraph(t, c.model, models.Config{Classes: 10, Input: c.input, Options: c.options}, c.batch)
@@ -103,27 +104,29 @@ func TestNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, o := range []lower.Options{{Provider: "cpu"}, {Provider: "cpu", NoFusion: true}} {
-				s := load(t, g, o)
-				if _, err := s.run(poisoned(inputs)); err != nil {
-					t.Fatal(err)
-				}
-				got, err := s.run(inputs)
-				s.Close()
-				if err != nil {
-					t.Fatal(err)
-				}
-				worst, where := 0.0, ""
-				for name, w := range want {
-					d := reference.Distance(got[name], w)
-					if d > networkTolerance {
-						t.Errorf("%s is %.2g away from the reference (fused: %v)", name, d, !o.NoFusion)
+			for layout, o := range variants() {
+				for _, o.NoFusion = range []bool{false, true} {
+					s := load(t, g, o)
+					if _, err := s.run(poisoned(inputs)); err != nil {
+						t.Fatal(err)
 					}
-					if d > worst {
-						worst, where = d, name
+					got, err := s.run(inputs)
+					s.Close()
+					if err != nil {
+						t.Fatal(err)
 					}
+					worst, where := 0.0, ""
+					for name, w := range want {
+						d := reference.Distance(got[name], w)
+						if d > networkTolerance {
+							t.Errorf("%s is %.2g away from the reference (%s, fused: %v)", name, d, layout, !o.NoFusion)
+						}
+						if d > worst {
+							worst, where = d, name
+						}
+					}
+					t.Logf("%s, fused %v: %d tensors, largest distance %.1g in %s", layout, !o.NoFusion, len(want), worst, where)
 				}
-				t.Logf("fused %v: %d tensors, largest distance %.1g in %s", !o.NoFusion, len(want), worst, where)
 			}
 		})
 	}

@@ -33,6 +33,11 @@ type session struct {
 func load(t testing.TB, g *ir.Graph, o lower.Options) *session {
 	t.Helper()
 	openLibrary(t)
+	defer func() {
+		if r := recover(); r != nil {
+			t.Fatalf("lowering %s panics: %v", g.Name, r)
+		}
+	}()
 	m, err := lower.Lower(g, o)
 	if err != nil {
 		t.Fatal(err)
