@@ -58,8 +58,11 @@ func TestNotOpen(t *testing.T) {
 	if _, err := runtime.NewSessionFromBytes("affine", affine.Bytes(t), runtime.Options{}); !errors.Is(err, runtime.ErrNotOpen) {
 		t.Errorf("a session without a library: %v", err)
 	}
-	if _, err := runtime.NewTensor(3); err == nil {
-		t.Error("a tensor without a library")
+	if _, err := runtime.NewTensor(3); !errors.Is(err, runtime.ErrNotOpen) {
+		t.Errorf("a tensor without a library: %v", err)
+	}
+	if _, err := runtime.NewScalar(3); !errors.Is(err, runtime.ErrNotOpen) {
+		t.Errorf("a scalar without a library: %v", err)
 	}
 	if err := runtime.Open(runtime.Library{}); err == nil {
 		t.Error("no library was opened")

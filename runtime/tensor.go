@@ -71,6 +71,9 @@ func wrap[T float32 | int64](data []T, typ ElementType, shape []int64) (*Tensor,
 		return nil, fmt.Errorf("tensor of shape %v holds %d elements, not %d", shape, n, len(data))
 	}
 	value, err := ort.NewTensor(ort.Shape(shape), data)
+	if errors.Is(err, ort.NotInitializedError) {
+		return nil, ErrNotOpen
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tensor of shape %v: %w", shape, err)
 	}
@@ -80,6 +83,9 @@ func wrap[T float32 | int64](data []T, typ ElementType, shape []int64) (*Tensor,
 // NewScalar makes a float32 tensor without dimensions.
 func NewScalar(v float32) (*Tensor, error) {
 	value, err := ort.NewScalar(v)
+	if errors.Is(err, ort.NotInitializedError) {
+		return nil, ErrNotOpen
+	}
 	if err != nil {
 		return nil, fmt.Errorf("scalar tensor: %w", err)
 	}

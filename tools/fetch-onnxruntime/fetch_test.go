@@ -186,6 +186,18 @@ func TestInstalledIsUsed(t *testing.T) {
 	}
 }
 
+func TestUnfitEnvironment(t *testing.T) {
+	t.Setenv(runtime.LibraryEnv, filepath.Join(t.TempDir(), "none.so"))
+	root := t.TempDir()
+	err := run(context.Background(), root, false, io.Discard)
+	if err == nil || !strings.HasPrefix(err.Error(), "unset "+runtime.LibraryEnv) || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("%v", err)
+	}
+	if entries, _ := os.ReadDir(root); len(entries) != 0 {
+		t.Errorf("%v was made", entries)
+	}
+}
+
 func TestPinned(t *testing.T) {
 	for _, c := range clients {
 		for p, m := range c.files {

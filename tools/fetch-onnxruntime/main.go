@@ -49,6 +49,9 @@ func run(ctx context.Context, root string, force bool, out io.Writer) error {
 		if lib, err := runtime.FindLibrary(""); err == nil {
 			fmt.Fprintf(out, "ONNX Runtime %s is there already (%s): %s\n", lib.Version, lib.Source, lib.Path)
 			return nil
+		} else if os.Getenv(runtime.LibraryEnv) != "" {
+			// What is fetched would not be used.
+			return fmt.Errorf("unset %s to have the library fetched: %w", runtime.LibraryEnv, err)
 		}
 	}
 	root, err := filepath.Abs(root) // the clients run in a folder of their own

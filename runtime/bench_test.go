@@ -1,0 +1,73 @@
+package runtime_test
+
+import (
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
+)
+
+// BenchmarkStep is a training step of ResNet-20 on 128 CIFAR images with SGD,
+// under the session options that a trainer might want to change.
+func BenchmarkStep(b *testing.B) {
+	ortest.Open(b)
+	const batch, classes = 128, 10
+	set, err := artifact.Build(artifact.Spec{
+		Model: "resnet20", Config: models.Config{Classes: classes, Input: [3]int{3, 32, 32}}, Optimizer: "sgd", Batch: batch, Seed: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	if err := set.Write(dir); err != nil {
+		b.Fatal(err)
+	}
+	rng := newRand(1)
+	images, targets := make([]float32, batch*3*32*32), make([]float32, batch*classes)
+	for i := range images {
+		images[i] = float32(rng.NormFloat64())
+	}
+	for i := range batch {
+		targets[i*classes+rng.IntN(classes)] = 1
+	}
+	for _, c := range []struct {
+		name string
+		o    runtime.Options
+	}{
+		{"default", runtime.Options{}},
+		{"spin-after-run", runtime.Options{Config: map[string]string{"session.force_spinning_stop": "0"}}},
+		{"no-spinning", runtime.Options{NoSpinning: true}},
+		{"no-memory-pattern", runtime.Options{NoMemoryPattern: true}},
+		{"no-arena", runtime.Options{NoArena: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			tr, err := runtime.NewTrainer(dir, c.o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer tr.Close()
+			h := hyper(b, tr, 0.01)
+			for b.Loop() {
+				if _, err := tr.Step(images, targets, h); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "images/s")
+		})
+	}
+}
+
+// BenchmarkStepOverhead is the step of a network so small that what remains
+// is the cost of a call.
+func BenchmarkStepOverhead(b *testing.B) {
+	tr := trainer(b)
+	images, targets, _ := sample(newRand(1), tinyBatch)
+	h := hyper(b, tr, 0.01)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tr.Step(images, targets, h); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
