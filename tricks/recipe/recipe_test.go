@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ortrain/ortrain/tricks"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
@@ -283,155 +284,6 @@ func TestResolveErrors(t *testing.T) {
 	}
 }
 
-func TestSet(t *testing.T) {
-	tests := []struct {
-		base string
-		sets []string
-		want string // the recipe that says the same
-	}{
-		{"", []string{"schedule.lr=0.05"}, "schedule: {lr: 0.05}"},
-		{"", []string{"epochs=3", "seed=18446744073709551615"}, "epochs: 3\nseed: 18446744073709551615"},
-		{"", []string{"data.dir=/tmp/a b", "model.name=resnet8"}, "data: {dir: /tmp/a b}\nmodel: {name: resnet8}"},
-		{"", []string{"data.dir=123"}, "data: {dir: '123'}"},
-		{"data: {dir: x}", []string{"data.dir="}, ""},
-		{"", []string{"data.test_files=*.bin"}, "data: {test_files: ['*.bin']}"},
-		{"", []string{"data.test_files=[a, b]"}, "data: {test_files: [a, b]}"},
-		{"", []string{"model.options.shortcut=B", "model.options.depth=3"}, "model: {options: {shortcut: B, depth: 3}}"},
-		{"", []string{"schedule.gamma=0.5", "schedule.name=step"}, "schedule: {name: step, gamma: 0.5}"},
-		{"", []string{"schedule={name: step, gamma: 0.5}"}, "schedule: {name: step, gamma: 0.5}"},
-		{"schedule: {floor: 0.001}", []string{"schedule.name=step"}, "schedule: {name: step}"},
-		{"schedule: {floor: 0.001}", []string{"schedule.name=polynomial"}, "schedule: {name: polynomial, floor: 0.001}"},
-		{"", []string{"schedule.warmup=none"}, "schedule: {warmup: none}"},
-		{"schedule: {warmup: {epochs: 2}}", []string{"schedule.warmup.kind=none"}, "schedule: {warmup: none}"},
-		{"schedule: {warmup: {epochs: 2}}", []string{"schedule.warmup.kind=constant"}, "schedule: {warmup: {kind: constant, epochs: 2}}"},
-		{"", []string{"schedule.warmup.epochs=2"}, "schedule: {warmup: {epochs: 2}}"},
-		{"", []string{"augment=[crop, {name: cutout, size: 8}]"}, "augment: [crop, {name: cutout, size: 8}]"},
-		{"", []string{"augment=[]"}, "augment: []"},
-		{"", []string{"augment.crop.padding=2"}, "augment: [{name: crop, padding: 2}, mirror]"},
-		{"", []string{"augment.1.p=0.25"}, "augment: [crop, {name: mirror, p: 0.25}]"},
-		{"augment: [{name: crop, padding: 2}]", []string{"augment.0.name=cutout"}, "augment: [cutout]"},
-		{"", []string{"target.label_smoothing.epsilon=0.1"}, "target: {label_smoothing: {epsilon: 0.1}}"},
-		{"target: {label_smoothing: {}}", []string{"target={}"}, ""},
-	}
-	for _, tt := range tests {
-		r := parse(t, tt.base)
-		for _, s := range tt.sets {
-			if err := r.Set(s); err != nil {
-				t.Errorf("%q: %v", s, err)
-			}
-		}
-		got, want := marshal(t, resolve(t, r)), marshal(t, resolve(t, parse(t, tt.want)))
-		if got != want {
-			t.Errorf("%q on %q:\n%s\nwant\n%s", tt.sets, tt.base, got, want)
-		}
-	}
-	// A resolved recipe can be changed as well.
-	r := resolve(t, Default())
-	if err := r.Set("schedule.name=step"); err != nil {
-		t.Fatal(err)
-	}
-	resolve(t, r)
-}
-
-func TestSetErrors(t *testing.T) {
-	tests := []struct{ set, want string }{
-		{"epochs", `expected key=value, found "epochs"`},
-		{"=3", `expected key=value, found "=3"`},
-		{"epoch=3", `epoch: unknown key; did you mean "epochs"?`},
-		{"optimizer.wd=3", `optimizer.wd: unknown key; valid: name, momentum, nesterov, weight_decay, decay_norm_and_bias, options`},
-		{"batch=many", `batch: expected an integer, found the string "many"`},
-		{"batch=", `batch: expected an integer, found the string ""`},
-		{"schedule.lr.x=1", `schedule.lr: is a single value and has no key "x"`},
-		{"a..b=1", `not a dotted key: "a..b"`},
-		{"augment.2.p=1", `augment.2: the list has 2 items, numbered from 0`},
-		{"augment.miror.p=1", `augment.miror: no such item in the list; did you mean "mirror"?`},
-		{"data=5", `data: expected a mapping, found 5`},
-		{"seed=&a 5", `seed: anchors and aliases are not supported`},
-	}
-	for _, tt := range tests {
-		r := parse(t, "seed: 5")
-		before := marshal(t, r)
-		if err := r.Set(tt.set); err == nil || err.Error() != tt.want {
-			t.Errorf("%q:\n got %v\nwant %s", tt.set, err, tt.want)
-		}
-		if marshal(t, r) != before {
-			t.Errorf("%q failed but changed the recipe", tt.set)
-		}
-	}
-	// What Set lets through, Resolve catches, and it is not the file's fault.
-	for _, tt := range []struct{ set, want string }{
-		{"schedule.gama=0.1", "schedule.gama: unknown key; valid: floor"},
-		{"schedule.name=stpe", `schedule.name: unknown schedule "stpe"; did you mean "step"?`},
-		{"schedule.lr=-1", "schedule.lr: must be above 0, got -1"},
-		{"schedule.warmup.epochs=200", "schedule.warmup.epochs: the warm-up takes 200 epochs but the run has only 10; shorten it or train longer"},
-		{"augment=[crop, {name: mirror, q: 1}]", "augment.1.q: unknown key; valid: p"},
-	} {
-		r := parse(t, "schedule: {name: cosine, lr: 0.1, warmup: {epochs: 1}}\naugment: [crop]")
-		if err := r.Set(tt.set); err != nil {
-			t.Errorf("%q: %v", tt.set, err)
-			continue
-		}
-		if err := r.Validate(); err == nil || err.Error() != tt.want {
-			t.Errorf("%q:\n got %v\nwant %s", tt.set, err, tt.want)
-		}
-	}
-}
-
-func TestBuildSchedule(t *testing.T) {
-	r := resolve(t, parse(t, "batch: 256\nepochs: 11\nschedule: {lr: 0.4, linear_scaling: true}"))
-	s, err := r.BuildSchedule(10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for step, want := range map[int]float64{0: 0, 5: 0.2, 10: 0.4, 60: 0.2, 110: 0} {
-		if got := s.LR(step); math.Abs(got-want) > 1e-12 {
-			t.Errorf("LR(%d) = %v, want %v", step, got, want)
-		}
-	}
-	r = resolve(t, parse(t, "batch: 128\nschedule: {name: constant, lr: 0.1, linear_scaling: true, warmup: none}"))
-	if s, err = r.BuildSchedule(3); err != nil || s.LR(5) != 0.05 || r.BaseLR() != 0.05 {
-		t.Errorf("scaled: %v, %v", r.BaseLR(), err)
-	}
-	r = parse(t, "epochs: 2\nschedule:\n  warmup:\n    steps: 100")
-	if _, err := r.BuildSchedule(50); err == nil || err.Error() != "r.yaml:3: schedule.warmup: takes 100 steps but the run has only 100; shorten it or train longer" {
-		t.Errorf("long warm-up: %v", err)
-	}
-	r = parse(t, "schedule:\n  floor: 0.5")
-	if _, err := r.BuildSchedule(50); err == nil || err.Error() != "r.yaml:2: schedule.floor: 0.5 is above the learning rate 0.1" {
-		t.Errorf("high floor: %v", err)
-	}
-}
-
-func TestBuildAugmentAndTarget(t *testing.T) {
-	r := resolve(t, parse(t, everything))
-	c, err := r.BuildAugment(pixel.Size{W: 32, H: 32, C: 3})
-	if err != nil || c.Out() != (pixel.Size{W: 32, H: 32, C: 3}) {
-		t.Errorf("augment: %v", err)
-	}
-	if _, err := r.BuildNormalise(pixel.Size{W: 28, H: 28, C: 1}); err == nil || err.Error() != "r.yaml:13: data.mean: normalise: mean and std have 3 channels, the images 1" {
-		t.Errorf("channels: %v", err)
-	}
-	chain, err := r.BuildTarget(5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := []float32{0, 0, 1, 0, 0}
-	chain.Shape(row, 5)
-	if math.Abs(float64(row[2])-0.8) > 1e-6 || math.Abs(float64(row[0])-0.05) > 1e-6 {
-		t.Errorf("row %v", row)
-	}
-	if _, err := r.BuildTarget(1); err == nil || !strings.Contains(err.Error(), "target.label_smoothing: needs at least two classes") {
-		t.Errorf("one class: %v", err)
-	}
-	r = parse(t, "augment:\n  - name: crop\n    size: 99")
-	if _, err := resolve(t, r).BuildAugment(pixel.Size{W: 32, H: 32, C: 3}); err == nil || err.Error() != "r.yaml:3: augment.0.size: 99 does not fit into 32×32×3 padded by 4" {
-		t.Errorf("crop: %v", err)
-	}
-	if chain, err := resolve(t, Default()).BuildTarget(10); err != nil || len(chain) != 0 {
-		t.Errorf("no target tricks: %v, %v", chain, err)
-	}
-}
-
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.yaml")
 	if _, err := Load(path); !os.IsNotExist(errors.Unwrap(err)) {
@@ -442,6 +294,22 @@ func TestLoad(t *testing.T) {
 	}
 	if r, err := Load(path); err != nil || r.Epochs != 90 {
 		t.Error(err)
+	}
+}
+
+// Every trick that a recipe can name has a card of the same form.
+func TestCards(t *testing.T) {
+	all := tricks.All("")
+	if len(all) < 15 {
+		t.Errorf("only %d tricks registered", len(all))
+	}
+	for _, trick := range all {
+		if !strings.HasPrefix(trick.Card, "# "+trick.Name+"\n") || !strings.Contains(trick.Card, "**Keys**") || !strings.Contains(trick.Card, "**Source**") {
+			t.Errorf("%s: the card needs a title, its keys and its source", trick.Name)
+		}
+		if strings.HasSuffix(trick.Summary, ".") || strings.Contains(trick.Summary, "\n") {
+			t.Errorf("%s: the summary is one line without a full stop", trick.Name)
+		}
 	}
 }
 
@@ -479,27 +347,6 @@ func FuzzParse(f *testing.F) {
 			if !errors.As(err, &e) || strings.ContainsAny(err.Error(), "\n\r") {
 				t.Errorf("%T: %q", err, err)
 			}
-		}
-	})
-}
-
-func FuzzSet(f *testing.F) {
-	f.Add("schedule.lr=0.1")
-	f.Add("augment.crop.padding=[1, 2]")
-	f.Add("target={label_smoothing: {epsilon: 0.1}}")
-	f.Add("data.mean=[.5]")
-	f.Fuzz(func(t *testing.T, set string) {
-		r := Default()
-		if err := r.Set(set); err != nil {
-			if strings.ContainsAny(err.Error(), "\n\r") {
-				t.Errorf("%q", err)
-			}
-			return
-		}
-		if full, err := r.Resolve(); err == nil {
-			marshal(t, full)
-		} else if strings.ContainsAny(err.Error(), "\n\r") {
-			t.Errorf("%q", err)
 		}
 	})
 }

@@ -1,0 +1,110 @@
+package data
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/ortrain/ortrain/tricks/pixel"
+)
+
+func labelled(t *testing.T, counts ...int) *Subset {
+	t.Helper()
+	var labels []int
+	classes := make([]string, len(counts))
+	for c, n := range counts {
+		for range n {
+			labels = append(labels, c)
+		}
+	}
+	m, err := NewMemory(pixel.Size{W: 1, H: 1, C: 1}, classes, make([]uint8, len(labels)), labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Whole(m)
+}
+
+func perClass(s *Subset) []int {
+	n := make([]int, len(s.Source.Classes()))
+	for i := range s.Len() {
+		n[s.Label(i)]++
+	}
+	return n
+}
+
+func TestSplit(t *testing.T) {
+	set := labelled(t, 100, 50, 7, 0, 43)
+	for _, n := range []int{0, 1, 20, 33, 199, 200} {
+		taken, rest := set.Split(n, 5)
+		if taken.Len() != n || rest.Len() != 200-n {
+			t.Fatalf("%d: %d and %d", n, taken.Len(), rest.Len())
+		}
+		both := slices.Concat(taken.Index, rest.Index)
+		slices.Sort(both)
+		if !slices.Equal(both, set.Index) {
+			t.Errorf("%d: not a partition", n)
+		}
+		if !slices.IsSorted(taken.Index) || !slices.IsSorted(rest.Index) {
+			t.Errorf("%d: not in order", n)
+		}
+		for c, got := range perClass(taken) {
+			share := float64(n) * float64([]int{100, 50, 7, 0, 43}[c]) / 200
+			if math.Abs(float64(got)-share) >= 1 {
+				t.Errorf("%d: class %d gives %d, its share is %v", n, c, got, share)
+			}
+		}
+	}
+	a, _ := set.Split(20, 5)
+	b, _ := set.Split(20, 5)
+	c, _ := set.Split(20, 6)
+	if !slices.Equal(a.Index, b.Index) || slices.Equal(a.Index, c.Index) {
+		t.Error("the split is not a function of the seed")
+	}
+}
+
+func TestLimit(t *testing.T) {
+	set := labelled(t, 100, 50, 7, 0, 43)
+	for n, want := range map[int][]int{
+		0: {0, 0, 0, 0, 0}, 4: {1, 1, 1, 0, 1}, 28: {7, 7, 7, 0, 7}, 37: {10, 10, 7, 0, 10},
+		136: {43, 43, 7, 0, 43}, 200: {100, 50, 7, 0, 43}, 1000: {100, 50, 7, 0, 43},
+	} {
+		s := set.Limit(n, 3)
+		if got := perClass(s); !slices.Equal(got, want) {
+			t.Errorf("limit %d: %v per class, want %v", n, got, want)
+		}
+	}
+	small, large := set.Limit(10, 3), set.Limit(60, 3)
+	for _, i := range small.Index {
+		if !slices.Contains(large.Index, i) {
+			t.Errorf("image %d is in a limit of 10 but not of 60", i)
+		}
+	}
+	if slices.Equal(set.Limit(10, 3).Index, set.Limit(10, 4).Index) {
+		t.Error("the limit does not depend on the seed")
+	}
+}
+
+func TestStats(t *testing.T) {
+	size := pixel.Size{W: 2, H: 1, C: 3}
+	m, err := NewMemory(size, []string{"x"}, []uint8{
+		0, 51, 255, 255, 51, 255, // image 0
+		0, 51, 255, 255, 153, 255, // image 1
+		9, 9, 9, 9, 9, 9, // left out
+	}, []int{0, 0, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean, std, err := Stats(&Subset{Source: m, Index: []int{1, 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Green: 0.2 three times and 0.6 once, mean 0.3, deviation √0.03.
+	for c, want := range [][2]float64{{0.5, 0.5}, {0.3, math.Sqrt(0.03)}, {1, 0}} {
+		if math.Abs(mean[c]-want[0]) > 1e-12 || math.Abs(std[c]-want[1]) > 1e-12 {
+			t.Errorf("channel %d: %v, %v, want %v", c, mean[c], std[c], want)
+		}
+	}
+	if _, _, err := Stats(&Subset{Source: m}); err == nil {
+		t.Error("statistics of nothing")
+	}
+}
