@@ -1,0 +1,45 @@
+// Ortrain trains image classifiers on a stock ONNX Runtime from the command
+// line. It is a thin layer over package runtime/job, which a Go program can
+// call to the same effect.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go watchSignals(cancel)
+	nameVersion()
+	os.Exit(run(ctx, os.Args, terminal(os.Stdout), terminal(os.Stderr)))
+}
+
+// watchSignals cancels on the first interrupt, so that a run can finish its
+// step and save, and exits at once on the second.
+func watchSignals(cancel func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	cancel()
+	<-signals
+	fmt.Fprintln(os.Stderr, "\nortrain: quit at once")
+	os.Exit(exitInterrupted)
+}
+
+// nameVersion takes the version of a program built by go install, where no
+// linker flag sets it.
+func nameVersion() {
+	if info, ok := debug.ReadBuildInfo(); ok && artifact.Version == "dev" {
+		if v := info.Main.Version; v != "" && v != "(devel)" {
+			artifact.Version = v
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
+}
+
+func (e *environment) eval() *cli.Command {
+	return command(&cli.Command{
+		Name:  "eval",
+		Usage: "measure a run or a model on test images",
+		Description: `Prints top-1 and top-5 accuracy and the mean loss. A run is measured on its own
+data unless another is named; a model file needs --data.
+
+  ortrain eval --run runs/demo
+  ortrain eval --onnx model.onnx --data cifar10 --data-dir datasets/cifar10 --json`,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
+			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`, of ortrain's or another's making"},
+		}, append(dataFlags(false),
+			&cli.IntFlag{Name: "batch", Usage: "`N` images at a time (default 256)"},
+			&cli.IntFlag{Name: "limit", Usage: "measure on the first `N` images (default: all)"},
+			threadsFlag(), libraryFlag(), jsonFlag(),
+		)...),
+		Action: e.runEval,
+	})
+}
+
+func (e *environment) runEval(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	switch run, onnx := c.IsSet("run"), c.IsSet("onnx"); {
+	case run && onnx:
+		return &usageError{"eval", "--run and --onnx exclude each other"}
+	case !run && !onnx:
+		return &usageError{"eval", "nothing to measure: give --run DIR or --onnx FILE"}
+	case onnx && !c.IsSet("data"):
+		return &usageError{"eval", "--onnx needs the images to measure on: give --data NAME"}
+	}
+	for _, name := range []string{"batch", "limit"} {
+		if c.IsSet(name) && c.Int(name) < 1 {
+			return &usageError{"eval", fmt.Sprintf("--%s %d: give at least 1 image", name, c.Int(name))}
+		}
+	}
+	bar := newProgress(e.err)
+	r, err := job.Evaluate(c.Context, job.EvalConfig{
+		Run: c.String("run"), ONNX: c.String("onnx"),
+		Data:  recipe.Data{Name: c.String("data"), Dir: c.String("data-dir"), TestFiles: files(c.StringSlice("test-files"))},
+		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
+		Progress: bar.Evaluating,
+	})
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.out.json(r)
+	}
+	e.out.printf("%s on %s: %s in %s\n", r.Model, r.Dataset, plural(r.Images, "image"), duration(r.Seconds))
+	e.out.printf("  top-1  %9s\n  top-5  %9s\n  loss   %9.4f\n", percent(r.Top1, 2), percent(r.Top5, 2), r.Loss)
+	return nil
+}
+
+func (e *environment) export() *cli.Command {
+	return command(&cli.Command{
+		Name:  "export",
+		Usage: "write a run's newest state as a model to deploy",
+		Description: `The model carries class names and normalisation as metadata, takes any batch
+size and needs nothing of ortrain. An existing file is replaced only when the
+new one is complete.
+
+  ortrain export --run runs/demo --out digits.onnx`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
+			&cli.StringFlag{Name: "out", Usage: "ONNX `FILE` to write"},
+		},
+		Action: e.runExport,
+	})
+}
+
+func (e *environment) runExport(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	run, out := c.String("run"), c.String("out")
+	if run == "" || out == "" {
+		return &usageError{"export", "give the run with --run DIR and the file to write with --out FILE"}
+	}
+	if err := job.Export(run, out); err != nil {
+		return err
+	}
+	m, err := job.InspectModel(out)
+	if err != nil {
+		return err
+	}
+	e.out.printf("%s  %s, %s parameters\n", out, bytes(m.Bytes), count(m.Parameters))
+	return nil
+}
+
+func (e *environment) predict() *cli.Command {
+	return command(&cli.Command{
+		Name:      "predict",
+		Usage:     "classify image files",
+		ArgsUsage: "IMAGE…",
+		Description: `Prints the most likely classes of each image with their probabilities. Images
+are scaled to the model's input and normalised as its metadata says.
+
+  ortrain predict --onnx runs/demo/model.onnx seven.png`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`"},
+			&cli.IntFlag{Name: "top", Usage: "`N` classes an image (default 5)"},
+			threadsFlag(), libraryFlag(), jsonFlag(),
+		},
+		Action: e.runPredict,
+	})
+}
+
+func (e *environment) runPredict(c *cli.Context) error {
+	if c.String("onnx") == "" {
+		return &usageError{"predict", "give the model with --onnx FILE"}
+	}
+	if c.NArg() == 0 {
+		return &usageError{"predict", "give one or more image files to classify"}
+	}
+	if c.IsSet("top") && c.Int("top") < 1 {
+		return &usageError{"predict", fmt.Sprintf("--top %d: give at least 1 class", c.Int("top"))}
+	}
+	answers, err := job.Predict(c.Context, job.PredictConfig{
+		ONNX: c.String("onnx"), Images: c.Args().Slice(), TopK: c.Int("top"), Threads: c.Int("threads"), Library: c.String("library"),
+	})
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return e.out.json(answers)
+	}
+	for _, a := range answers {
+		e.out.println(e.out.bold(a.File))
+		for _, k := range a.Classes {
+			name := k.Name
+			if name == "" {
+				name = fmt.Sprintf("class %d", k.Index)
+			}
+			e.out.printf("  %8s  %s\n", percent(k.Probability, 2), name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ortrain/ortrain/runtime/job"
+)
+
+// The pace of progress: a live line is redrawn often enough to feel alive, a
+// log gets a line now and then.
+const (
+	redraw   = 100 * time.Millisecond
+	logEvery = 30 * time.Second
+)
+
+// progress shows how a run goes: on a terminal a live line that is redrawn in
+// place, elsewhere plain lines. It implements job.Reporter.
+type progress struct {
+	out  *stream
+	now  func() time.Time
+	last time.Time // of the live line or the last plain line
+	live bool      // a live line is on the screen
+	done string    // characters of the bar
+	left string
+	// epoch is the last step's state, for the line of an evaluation.
+	epoch job.Progress
+}
+
+func newProgress(out *stream) *progress {
+	p := &progress{out: out, now: time.Now, done: "=", left: "-"}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToUpper(os.Getenv(name)); v != "" {
+			if strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8") {
+				p.done, p.left = "━", "─"
+			}
+			break
+		}
+	}
+	p.last = p.now()
+	return p
+}
+
+// Start implements job.Reporter.
+func (p *progress) Start(plan job.Plan) {
+	p.line(fmt.Sprintf("%s with %s on %s: %s parameters, %s multiply-adds an image",
+		p.out.bold(plan.Model), plan.Optimizer, plan.Dataset, count(plan.Parameters), short(plan.FLOPs)))
+	p.line(fmt.Sprintf("%s training and %s test images, %s of %s of %d",
+		count(plan.TrainImages), count(plan.TestImages), plural(plan.Epochs, "epoch"), plural(plan.StepsPerEpoch, "step"), plan.Batch))
+	p.line(fmt.Sprintf("ONNX Runtime %s, %s, %s; writing to %s",
+		plan.Library, plural(plan.Threads, "thread"), plural(plan.Workers, "loader worker"), plan.Out))
+	if plan.FirstEpoch > 0 || plan.FirstStep > 0 {
+		p.line(fmt.Sprintf("resuming at epoch %d, step %d", plan.FirstEpoch+1, plan.FirstStep+1))
+	}
+	p.last = p.now()
+}
+
+// Step implements job.Reporter.
+func (p *progress) Step(g job.Progress) {
+	p.epoch = g
+	now := p.now()
+	if p.out.live {
+		if now.Sub(p.last) >= redraw || g.Step == g.StepsPerEpoch {
+			p.last = now
+			p.draw(p.stepLine(g))
+		}
+		return
+	}
+	if now.Sub(p.last) >= logEvery && g.Step < g.StepsPerEpoch {
+		p.last = now
+		p.line(strings.Join(append([]string{epochOf(g), fmt.Sprintf("step %d/%d", g.Step, g.StepsPerEpoch)}, figures(g)...), "  "))
+	}
+}
+
+// Evaluating implements job.Reporter.
+func (p *progress) Evaluating(done, total int) {
+	if !p.out.live || total <= 0 {
+		return
+	}
+	if now := p.now(); now.Sub(p.last) >= redraw || done == total {
+		p.last = now
+		text := "evaluating"
+		if p.epoch.Epochs > 0 {
+			text = epochOf(p.epoch) + " evaluating"
+		}
+		p.draw([]string{text, p.bar(done, total, 24), fmt.Sprintf("%s/%s images", count(done), count(total))})
+	}
+}
+
+// Epoch implements job.Reporter.
+func (p *progress) Epoch(e job.Epoch) {
+	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %.4f  accuracy %s", e.Loss, percent(e.Accuracy, 2))}
+	if e.HeldOut != "" {
+		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %.4f  accuracy %s", e.HeldOut, e.TestLoss, percent(e.Top1, 2))))
+	}
+	parts = append(parts, "lr "+rate(e.LR), count(int(e.ImagesPerSecond))+" images/s",
+		"waiting for data "+percent(e.WaitShare, 1), duration(e.Seconds))
+	if e.Progress.Epoch+1 < e.Epochs {
+		parts = append(parts, clock(e.Left)+" left")
+	}
+	p.line(strings.Join(parts, "  "))
+	p.last = p.now()
+}
+
+// Note implements job.Reporter.
+func (p *progress) Note(line string) { p.line(oneLine(line)) }
+
+// close leaves the terminal with a clean line.
+func (p *progress) close() {
+	if p.live {
+		p.out.printf("\r\x1b[K")
+		p.live = false
+	}
+}
+
+// line prints a line that stays.
+func (p *progress) line(text string) {
+	clear := ""
+	if p.live {
+		clear, p.live = "\r\x1b[K", false
+	}
+	p.out.printf("%s%s\n", clear, text)
+}
+
+// draw replaces the live line by as many of the parts as fit: in one write,
+// and erasing only what the new line does not cover, so that nothing flickers.
+func (p *progress) draw(parts []string) {
+	width := p.out.width() - 1
+	text, used := "", 0
+	for i, part := range parts {
+		n := visible(part)
+		if i > 0 {
+			n += 2
+		}
+		if used+n > width {
+			break
+		}
+		if i > 0 {
+			text += "  "
+		}
+		text += part
+		used += n
+	}
+	p.out.printf("\r%s\x1b[K", text)
+	p.live = true
+}
+
+// visible counts the columns of a text, leaving out colour sequences.
+func visible(s string) int {
+	for {
+		start := strings.Index(s, "\x1b[")
+		if start < 0 {
+			return utf8.RuneCountInString(s)
+		}
+		end := strings.IndexByte(s[start:], 'm')
+		if end < 0 {
+			return utf8.RuneCountInString(s[:start])
+		}
+		s = s[:start] + s[start+end+1:]
+	}
+}
+
+func (p *progress) stepLine(g job.Progress) []string {
+	width := min(30, max(8, p.out.width()-100))
+	return append([]string{epochOf(g) + "  " + p.bar(g.Step, g.StepsPerEpoch, width)}, figures(g)...)
+}
+
+// figures are the state of an epoch, most important first: the end is cut on
+// narrow terminals.
+func figures(g job.Progress) []string {
+	return []string{
+		fmt.Sprintf("loss %.4f", g.Loss), "accuracy " + percent(g.Accuracy, 1), clock(g.Left) + " left",
+		"lr " + rate(g.LR), count(int(g.ImagesPerSecond)) + " images/s", "waiting for data " + percent(g.WaitShare, 1),
+	}
+}
+
+func epochOf(g job.Progress) string { return fmt.Sprintf("epoch %d/%d", g.Epoch+1, g.Epochs) }
+
+func (p *progress) bar(done, total, width int) string {
+	n := 0
+	if total > 0 {
+		n = min(width, done*width/total)
+	}
+	return p.out.green(strings.Repeat(p.done, n)) + p.out.faint(strings.Repeat(p.left, width-n))
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+func (e *environment) train() *cli.Command {
+	return command(&cli.Command{
+		Name:  "train",
+		Usage: "train a classifier, or continue a run",
+		Description: `Flags override the recipe file, --set overrides both. Without a recipe the
+defaults are ResNet-20 on CIFAR-10 with SGD. Ctrl-C finishes the step, saves
+a checkpoint and stops; --resume continues as if nothing had happened.
+
+  ortrain train --data mnist --model resnet8 --epochs 2 --out runs/digits
+  ortrain train --recipe my.yaml --set schedule.lr=0.05 --set augment=[crop]
+  ortrain train --resume --out runs/digits`,
+		Flags: append(dataFlags(true),
+			&cli.StringFlag{Name: "recipe", Usage: "YAML `FILE` that describes the run; every run writes its own as recipe.yaml"},
+			&cli.StringSliceFlag{Name: "set", Usage: "set a recipe `KEY=VALUE`, such as optimizer.momentum=0.8; repeatable"},
+			&cli.StringFlag{Name: "model", Usage: "network `NAME` (default " + recipe.Default().Model.Name + "): " + strings.Join(models.Names(), ", ")},
+			&cli.IntFlag{Name: "epochs", Usage: "`N` passes over the training images" + usual(recipe.Default().Epochs)},
+			&cli.IntFlag{Name: "batch", Usage: "`N` images of a training step" + usual(recipe.Default().Batch)},
+			&cli.Float64Flag{Name: "lr", Usage: "base learning `RATE`" + usual(recipe.Default().Schedule.LR)},
+			&cli.Uint64Flag{Name: "seed", Usage: "`N` that determines every random draw" + usual(recipe.Default().Seed)},
+			&cli.IntFlag{Name: "limit", Usage: "train on at most `N` images (default: all)"},
+			threadsFlag(),
+			&cli.StringFlag{Name: "provider", Usage: "execution provider: `cpu` (default " + recipe.Default().Provider + ")"},
+			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
+			&cli.BoolFlag{Name: "resume", Usage: "continue the run in --out"},
+			&cli.IntFlag{Name: "stop-after", Usage: "stop once `N` epochs of the run are complete"},
+			libraryFlag(),
+		),
+		Action: e.runTrain,
+	})
+}
+
+func usual(v any) string { return fmt.Sprintf(" (default %v)", v) }
+
+func threadsFlag() cli.Flag {
+	return &cli.IntFlag{Name: "threads", Usage: "`N` threads that run the model (default: one per core)"}
+}
+
+func libraryFlag() cli.Flag {
+	return &cli.StringFlag{Name: "library", Usage: "`PATH` of the ONNX Runtime library (default: searched, see ortrain doctor)"}
+}
+
+// dataFlags are the flags that say which images; training files only where
+// there is training.
+func dataFlags(training bool) []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "data", Usage: "data set `NAME`: " + strings.Join(data.Names(), ", ")},
+		&cli.StringFlag{Name: "data-dir", Usage: "folder `DIR` of its files (default: the usual places, see ortrain list datasets)"},
+	}
+	if training {
+		flags = append(flags, &cli.StringSliceFlag{Name: "train-files", Usage: "training `FILE` instead of the usual names; a pattern, a comma-separated list, or repeated"})
+	}
+	return append(flags, &cli.StringSliceFlag{Name: "test-files", Usage: "test `FILE` instead of the usual names; likewise"})
+}
+
+// recipeKeys are the flags that stand for keys of the recipe.
+var recipeKeys = []struct{ flag, key string }{
+	{"data", "data.name"}, {"data-dir", "data.dir"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
+	{"model", "model.name"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
+	{"threads", "threads"}, {"provider", "provider"}, {"limit", "limit"},
+}
+
+// change is one assignment to a recipe with the words that asked for it.
+type change struct{ said, assignment string }
+
+// changes lists the assignments on the command line, in the order in which
+// they apply.
+func changes(c *cli.Context) ([]change, error) {
+	var list []change
+	for _, k := range recipeKeys {
+		if !c.IsSet(k.flag) {
+			continue
+		}
+		var value any = c.Value(k.flag)
+		if f, ok := value.(cli.StringSlice); ok {
+			value = files(f.Value())
+		}
+		// JSON is YAML with every string in quotes.
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, &usageError{c.Command.Name, fmt.Sprintf("--%s: %v cannot be used", k.flag, value)}
+		}
+		list = append(list, change{"--" + k.flag, k.key + "=" + string(text)})
+	}
+	for _, s := range c.StringSlice("set") {
+		list = append(list, change{"--set " + s, s})
+	}
+	return list, nil
+}
+
+// files splits comma-separated names.
+func files(values []string) []string {
+	var names []string
+	for _, v := range values {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (e *environment) runTrain(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	cfg := job.Config{
+		Out: c.String("out"), Resume: c.Bool("resume"), StopAfter: c.Int("stop-after"), Library: c.String("library"),
+	}
+	if cfg.Resume && cfg.Out == "" {
+		return &usageError{"train", "--resume needs the run to continue: give its folder with --out DIR"}
+	}
+	if c.IsSet("stop-after") && cfg.StopAfter < 1 {
+		return &usageError{"train", fmt.Sprintf("--stop-after %d: give at least 1 epoch", cfg.StopAfter)}
+	}
+	var err error
+	if cfg.Recipe, err = chosenRecipe(c, cfg); err != nil {
+		return err
+	}
+	if cfg.Out == "" {
+		if cfg.Out, err = freeFolder(cfg.Recipe); err != nil {
+			return err
+		}
+	}
+	report := newProgress(e.err)
+	cfg.Reporter = report
+	result, err := job.Train(c.Context, cfg)
+	report.close()
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return &stopped{howToContinue(cfg.Out)}
+		}
+		return err
+	}
+	e.printResult(result)
+	return nil
+}
+
+// chosenRecipe makes the recipe from file and flags. A run that is continued
+// without any change keeps its own: nil.
+func chosenRecipe(c *cli.Context, cfg job.Config) (*recipe.Recipe, error) {
+	list, err := changes(c)
+	if err != nil {
+		return nil, err
+	}
+	r := recipe.Default()
+	switch file := c.String("recipe"); {
+	case file != "":
+		r, err = recipe.Load(file)
+	case cfg.Resume && len(list) == 0:
+		return nil, nil
+	case cfg.Resume:
+		r, err = recipe.Load(filepath.Join(cfg.Out, job.RecipeFile))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, ch := range list {
+		if err := r.Set(ch.assignment); err != nil {
+			return nil, fmt.Errorf("%s: %w", ch.said, err)
+		}
+	}
+	return r, nil
+}
+
+// freeFolder names a run after what it trains.
+func freeFolder(r *recipe.Recipe) (string, error) {
+	base := filepath.Join("runs", r.Model.Name+"-"+r.Data.Name+"-seed"+strconv.FormatUint(r.Seed, 10))
+	for n := 1; n < 10000; n++ {
+		name := base
+		if n > 1 {
+			name += "-" + strconv.Itoa(n)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", fmt.Errorf("cannot choose a run folder: %w; give one with --out DIR", err)
+		}
+	}
+	return "", fmt.Errorf("there are 10,000 runs named %s; give another folder with --out DIR", base)
+}
+
+func howToContinue(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, job.CheckpointFile)); err != nil {
+		return "stopped before the first checkpoint; there is nothing to continue"
+	}
+	return "stopped; continue with: ortrain train --resume --out " + shellWord(dir)
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-+=:,@%", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func (e *environment) printResult(r job.Result) {
+	if !r.Done {
+		e.err.println(howToContinue(r.Out))
+	}
+	last := r.Last
+	if last.HeldOut != "" {
+		e.out.printf("%s %s (top-5 %s), loss %.4f, after epoch %d of %d, in %s\n",
+			e.out.bold(last.HeldOut+" accuracy"), e.out.green(percent(last.Top1, 2)), percent(last.Top5, 2), last.TestLoss,
+			last.Epoch+1, last.Epochs, duration(r.Seconds))
+	}
+	for _, f := range []struct{ name, what string }{
+		{job.ModelFile, "the trained model, ready to deploy"},
+		{job.CheckpointFile, "the state to resume from"},
+		{job.MetricsFile, "one row an epoch"},
+		{job.CurvesFile, "loss, accuracy and learning rate"},
+		{job.RecipeFile, "the full recipe"},
+		{job.ArtifactsDir, "the training graphs"},
+	} {
+		path := filepath.Join(r.Out, f.name)
+		if _, err := os.Stat(path); err == nil {
+			e.out.printf("  %-*s  %s\n", len(r.Out)+1+len(job.CheckpointFile), path, e.out.faint(f.what))
+		}
+	}
+}
