@@ -1,0 +1,165 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/tricks/schedule"
+)
+
+// epoch trains one epoch, or what is left of it, evaluates and saves.
+func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch, error) {
+	begun, before := time.Now(), loader.Timing()
+	first := 0
+	if epoch == t.start.Epoch {
+		first = t.start.Batch
+	}
+	if first == 0 {
+		t.sums = sums{}
+	}
+	var p Progress
+	for step := first; step < t.perEpoch; step++ {
+		if ctx.Err() != nil {
+			return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
+		}
+		stepBegun := time.Now()
+		lr, err := t.step(ctx, loader)
+		if err != nil {
+			if ctx.Err() != nil {
+				return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
+			}
+			return Epoch{}, fmt.Errorf("epoch %d, step %d: %w", epoch+1, step+1, err)
+		}
+		t.stepTime.add(time.Since(stepBegun).Seconds())
+		done := step + 1 - first
+		elapsed := time.Since(begun).Seconds()
+		p = Progress{
+			Epoch: epoch, Epochs: t.recipe.Epochs, Step: step + 1, StepsPerEpoch: t.perEpoch,
+			Loss: t.sums.Loss / float64(t.sums.Images), Accuracy: float64(t.sums.Correct) / float64(t.sums.Images),
+			LR: lr, ImagesPerSecond: float64(done*t.recipe.Batch) / elapsed,
+			WaitShare: share(loader.Timing().Sub(before).Wait.Seconds(), elapsed),
+			Left:      t.left(epoch, step+1),
+		}
+		t.cfg.Reporter.Step(p)
+	}
+	e := Epoch{Progress: p, HeldOut: t.heldName}
+	score, err := t.evaluate(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return e, t.stop(ctx, data.Position{Epoch: epoch, Batch: t.perEpoch})
+		}
+		return e, fmt.Errorf("evaluation after epoch %d: %w", epoch+1, err)
+	}
+	e.TestLoss, e.Top1 = score.MeanLoss(), score.Accuracy()
+	if score.Samples > 0 {
+		e.Top5 = float64(score.Top5) / float64(score.Samples)
+	}
+	e.Seconds = time.Since(begun).Seconds()
+	t.best = max(t.best, e.Top1)
+	schedule.Observe(t.schedule, int(t.trainer.Steps()), schedule.Metrics{
+		schedule.ValidationLoss: e.TestLoss, schedule.ValidationError: 1 - e.Top1})
+	if err := t.log.Append(metrics.Epoch{
+		Epoch: epoch + 1, Step: t.trainer.Steps(), LR: e.LR,
+		TrainLoss: e.Loss, TrainAccuracy: e.Accuracy,
+		TestLoss: e.TestLoss, TestAccuracy: e.Top1, TestTop5: e.Top5,
+		ImagesPerSecond: e.ImagesPerSecond, WaitShare: e.WaitShare, Seconds: e.Seconds,
+	}); err != nil {
+		return e, err
+	}
+	if n := epoch + 1; n%t.recipe.Checkpoint.Every == 0 || n == t.recipe.Epochs || n == t.cfg.StopAfter {
+		if err := t.checkpoint(data.Position{Epoch: n}); err != nil {
+			return e, err
+		}
+	}
+	t.cfg.Reporter.Epoch(e)
+	return e, nil
+}
+
+// step trains on the next batch and returns the learning rate used.
+func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
+	b, err := loader.Next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer b.Release()
+	n := int(t.trainer.Steps())
+	lr := t.schedule.LR(n)
+	t.hyper[t.lrAt] = float32(lr)
+	out, err := t.trainer.Step(b.Images, b.Targets, t.hyper)
+	if err != nil {
+		return lr, err
+	}
+	correct := agreements(out.Logits, b.Targets, b.Count)
+	t.sums.Loss += float64(out.Loss) * float64(b.Count)
+	t.sums.Correct += correct
+	t.sums.Images += b.Count
+	schedule.Observe(t.schedule, n+1, schedule.Metrics{
+		schedule.TrainLoss: float64(out.Loss), schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
+	return lr, nil
+}
+
+// agreements counts the rows in which the largest logit meets the largest
+// target; both are n×K.
+func agreements(logits, targets []float32, n int) int {
+	k := len(logits) / n
+	count := 0
+	for i := range n {
+		if largest(logits[i*k:(i+1)*k]) == largest(targets[i*k:(i+1)*k]) {
+			count++
+		}
+	}
+	return count
+}
+
+func largest(v []float32) int {
+	at := 0
+	for i, x := range v {
+		if x > v[at] {
+			at = i
+		}
+	}
+	return at
+}
+
+// left estimates the time to the end of the run, evaluations included at the
+// rate of the last one.
+func (t *run) left(epoch, step int) time.Duration {
+	steps := (t.recipe.Epochs-epoch)*t.perEpoch - step
+	s := float64(steps)*float64(t.stepTime) + float64(t.recipe.Epochs-epoch)*t.evalTime
+	return time.Duration(s * float64(time.Second))
+}
+
+// evalBatch is the number of images evaluated at a time.
+const evalBatch = 256
+
+// evaluate scores the held-out images with the present state.
+func (t *run) evaluate(ctx context.Context) (runtime.Score, error) {
+	begun := time.Now()
+	loader, err := data.NewEvalLoader(ctx, t.held, t.recipe, evalBatch)
+	if err != nil {
+		return runtime.Score{}, err
+	}
+	defer loader.Close()
+	score, err := t.evaluator.Evaluate(t.trainer.View(), batches(ctx, loader, func(done int) {
+		t.cfg.Reporter.Evaluating(done, t.held.Len())
+	}))
+	t.evalTime = time.Since(begun).Seconds()
+	return score, err
+}
+
+// stop saves the run where it was interrupted and returns why it was.
+func (t *run) stop(ctx context.Context, at data.Position) error {
+	cause := context.Cause(ctx)
+	if at == t.start {
+		return fmt.Errorf("stopped before the first step: %w", cause)
+	}
+	if err := t.checkpoint(at); err != nil {
+		return errors.Join(cause, err)
+	}
+	return fmt.Errorf("stopped in epoch %d after step %d of %d, checkpoint written: %w", at.Epoch+1, at.Batch, t.perEpoch, cause)
+}

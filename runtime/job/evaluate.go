@@ -1,0 +1,202 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+// batches lends a loader's batches one after the other, calling progress with
+// the number of images handed out.
+func batches(ctx context.Context, loader *data.Loader, progress func(done int)) iter.Seq2[runtime.Batch, error] {
+	return func(yield func(runtime.Batch, error) bool) {
+		done := 0
+		for {
+			b, err := loader.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(runtime.Batch{}, err)
+				return
+			}
+			ok := yield(runtime.Batch{Images: b.Images, Labels: b.Labels}, nil)
+			done += b.Count
+			b.Release()
+			if progress != nil {
+				progress(done)
+			}
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+// Evaluate scores a run or a classifier file on test images.
+func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
+	if (c.Run == "") == (c.ONNX == "") {
+		return EvalResult{}, errors.New("evaluate either a run folder or an ONNX file")
+	}
+	r := recipe.Default()
+	if c.Run != "" {
+		var err error
+		if r, err = recipe.Load(filepath.Join(c.Run, RecipeFile)); err != nil {
+			return EvalResult{}, err
+		}
+	}
+	overlay(&r.Data, c.Data)
+	r.Threads = c.Threads
+	if _, err := openLibrary(c.Library); err != nil {
+		return EvalResult{}, err
+	}
+	opts := runtime.Options{Threads: c.Threads}
+
+	var score func(batches iter.Seq2[runtime.Batch, error]) (runtime.Score, error)
+	var input [3]int
+	var classes int
+	name := c.ONNX
+	if c.Run != "" {
+		dir := filepath.Join(c.Run, ArtifactsDir)
+		m, err := artifact.Read(dir)
+		if err != nil {
+			return EvalResult{}, err
+		}
+		saved, err := runtime.ReadCheckpoint(filepath.Join(c.Run, CheckpointFile), m)
+		if err != nil {
+			return EvalResult{}, err
+		}
+		e, err := runtime.NewEvaluator(dir, opts)
+		if err != nil {
+			return EvalResult{}, err
+		}
+		defer e.Close()
+		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(saved.State, b) }
+		input, classes, name = m.Model.Input, m.Model.Classes, c.Run
+	} else {
+		k, err := runtime.NewClassifier(c.ONNX, opts)
+		if err != nil {
+			return EvalResult{}, err
+		}
+		defer k.Close()
+		if info := k.Info(); info.Mean != nil && c.Data.Mean == nil {
+			r.Data.Mean, r.Data.Std = widen(info.Mean), widen(info.Std)
+		}
+		score, input, classes = k.Evaluate, k.Image(), k.Classes()
+	}
+	r.Epochs = max(r.Epochs, 1)
+	r, err := r.Resolve()
+	if err != nil {
+		return EvalResult{}, err
+	}
+	test, err := data.OpenTest(data.FromRecipe(r))
+	if err != nil {
+		return EvalResult{}, err
+	}
+	if c.Limit > 0 {
+		test = test.Limit(c.Limit, r.Seed)
+	}
+	if size := test.Source.Size(); input != [3]int{size.C, size.H, size.W} || classes != len(test.Source.Classes()) {
+		return EvalResult{}, fmt.Errorf("%s takes %d×%d×%d images of %d classes; %s has %d×%d×%d images of %d classes",
+			name, input[0], input[1], input[2], classes, r.Data.Name, size.C, size.H, size.W, len(test.Source.Classes()))
+	}
+	batch := c.Batch
+	if batch < 1 {
+		batch = evalBatch
+	}
+	loader, err := data.NewEvalLoader(ctx, test, r, batch)
+	if err != nil {
+		return EvalResult{}, err
+	}
+	defer loader.Close()
+	begun := time.Now()
+	s, err := score(batches(ctx, loader, func(done int) {
+		if c.Progress != nil {
+			c.Progress(done, test.Len())
+		}
+	}))
+	if err != nil {
+		return EvalResult{}, fmt.Errorf("%s: %w", name, err)
+	}
+	n := float64(s.Samples)
+	return EvalResult{
+		Model: name, Dataset: r.Data.Name, Images: int(s.Samples),
+		Top1: s.Accuracy(), Top5: float64(s.Top5) / n, Loss: s.MeanLoss(), Seconds: time.Since(begun).Seconds(),
+	}, nil
+}
+
+// overlay replaces what is set in over.
+func overlay(d *recipe.Data, over recipe.Data) {
+	if over.Name != "" && over.Name != d.Name {
+		// Another data set brings its own files and normalisation.
+		*d = recipe.Data{Name: over.Name, Workers: d.Workers}
+	}
+	if over.Dir != "" {
+		d.Dir = over.Dir
+	}
+	if over.TrainFiles != nil {
+		d.TrainFiles = over.TrainFiles
+	}
+	if over.TestFiles != nil {
+		d.TestFiles = over.TestFiles
+	}
+	if over.Mean != nil {
+		d.Mean = over.Mean
+	}
+	if over.Std != nil {
+		d.Std = over.Std
+	}
+	if over.Workers != 0 {
+		d.Workers = over.Workers
+	}
+}
+
+func widen(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// Export writes the deployment model of a run: its checkpoint's parameters and
+// statistics in one ONNX file with a dynamic batch and the metadata that
+// Predict reads.
+func Export(run, out string) error {
+	m, err := artifact.Read(filepath.Join(run, ArtifactsDir))
+	if err != nil {
+		return err
+	}
+	saved, err := runtime.ReadCheckpoint(filepath.Join(run, CheckpointFile), m)
+	if err != nil {
+		return err
+	}
+	// The run's own inference artifact holds the metadata.
+	base, err := onnx.ReadFile(filepath.Join(run, ArtifactsDir, artifact.InferFile))
+	if err != nil {
+		return err
+	}
+	meta := map[string]string{}
+	for _, p := range base.GetMetadataProps() {
+		meta[p.GetKey()] = p.GetValue()
+	}
+	model, err := m.InferModel(saved.State.Params, saved.State.Stats, meta)
+	if err != nil {
+		return err
+	}
+	b, err := onnx.Marshal(model)
+	if err != nil {
+		return err
+	}
+	return artifact.WriteFile(out, b)
+}

@@ -1,0 +1,134 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/graphs/optimizer"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tricks/nearest"
+	"github.com/ortrain/ortrain/tricks/recipe"
+	"github.com/ortrain/ortrain/tricks/strict"
+)
+
+// openLibrary finds and opens ONNX Runtime.
+func openLibrary(explicit string) (runtime.Library, error) {
+	lib, err := runtime.FindLibrary(explicit)
+	if err != nil {
+		return lib, err
+	}
+	return lib, runtime.Open(lib)
+}
+
+// checkNames reports an unknown model, optimizer or provider as a mistake of
+// the recipe's key.
+func checkNames(r *recipe.Recipe) error {
+	if _, ok := models.Lookup(r.Model.Name); !ok {
+		return strict.Errorf("model.name", "unknown model %q%s", r.Model.Name, nearest.Hint(r.Model.Name, models.Names()))
+	}
+	if _, ok := optimizer.Lookup(r.Optimizer.Name); !ok {
+		return strict.Errorf("optimizer.name", "unknown optimizer %q%s", r.Optimizer.Name, nearest.Hint(r.Optimizer.Name, optimizer.Names()))
+	}
+	if err := runtime.CheckProvider(r.Provider); err != nil {
+		return strict.Within("provider", err)
+	}
+	return nil
+}
+
+// Spec returns what the artifacts of a resolved recipe are built from, for a
+// data set and for the machine that the open library runs on.
+func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
+	s := artifact.Spec{
+		Model: r.Model.Name,
+		Config: models.Config{
+			Classes: len(d.Classes), Input: [3]int{d.Size.C, d.Size.H, d.Size.W}, Options: r.Model.Options},
+		Optimizer: r.Optimizer.Name, OptimizerOptions: map[string]string{},
+		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
+		Batch:              r.Batch, Seed: r.Seed,
+		Lowering: lower.Options{
+			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
+			Metadata: modelInfo(r, d).Metadata()},
+	}
+	for k, v := range r.Optimizer.Options {
+		s.OptimizerOptions[k] = v
+	}
+	if opt, ok := optimizer.Lookup(r.Optimizer.Name); ok && hasOption(opt, "nesterov") {
+		s.OptimizerOptions["nesterov"] = fmt.Sprint(r.Optimizer.Nesterov)
+	}
+	return s
+}
+
+func hasOption(o *optimizer.Optimizer, name string) bool {
+	return slices.ContainsFunc(o.Options, func(op optimizer.Option) bool { return op.Name == name })
+}
+
+func threads(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.DefaultThreads()
+}
+
+// modelInfo is what an exported model says about its input and its classes.
+func modelInfo(r *recipe.Recipe, d *data.Dataset) runtime.ModelInfo {
+	info := runtime.ModelInfo{ClassNames: d.Classes, InputSize: [3]int{d.Size.C, d.Size.H, d.Size.W}}
+	for _, v := range r.Data.Mean {
+		info.Mean = append(info.Mean, float32(v))
+	}
+	for _, v := range r.Data.Std {
+		info.Std = append(info.Std, float32(v))
+	}
+	return info
+}
+
+// hyper is the part of the step's scalars that does not change over a run.
+func hyper(r *recipe.Recipe, m *artifact.Manifest) map[string]float32 {
+	known := map[string]float32{
+		"momentum":     float32(r.Optimizer.Momentum),
+		"weight_decay": float32(r.Optimizer.WeightDecay),
+	}
+	values := map[string]float32{}
+	for _, h := range m.Hyper {
+		if v, ok := known[h.Name]; ok {
+			values[h.Name] = v
+		}
+	}
+	return values
+}
+
+// checkOut refuses a run folder that would be overwritten, or that cannot be
+// one. It creates nothing.
+func checkOut(dir string, resume bool) error {
+	if dir == "" {
+		return errors.New("no output folder given")
+	}
+	st, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if resume {
+			return fmt.Errorf("cannot resume: there is no run at %s", dir)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("output folder: %w", err)
+	case !st.IsDir():
+		return fmt.Errorf("output folder %s is a file; give a folder", dir)
+	}
+	if resume {
+		return nil
+	}
+	for _, name := range []string{RecipeFile, CheckpointFile, ArtifactsDir, MetricsFile, ModelFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s holds a run already (%s); continue it with --resume, or give another folder", dir, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,360 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/tricks/recipe"
+	"github.com/ortrain/ortrain/tricks/schedule"
+)
+
+// run is a training run in progress.
+type run struct {
+	cfg       Config
+	recipe    *recipe.Recipe
+	hash      string
+	data      *data.Dataset
+	held      *data.Subset
+	heldName  string
+	lib       runtime.Library
+	trainer   *runtime.Trainer
+	evaluator *runtime.Evaluator
+	schedule  schedule.Schedule
+	hyper     []float32
+	lrAt      int
+	log       *metrics.Log
+	perEpoch  int
+	best      float64
+
+	start    data.Position
+	sums     sums
+	begun    time.Time
+	stepTime movingAverage
+	evalTime float64 // seconds of the last evaluation
+}
+
+// sums adds up an epoch's training figures; a checkpoint within the epoch
+// keeps them.
+type sums struct {
+	Loss    float64 `json:"loss"`
+	Correct int     `json:"correct"`
+	Images  int     `json:"images"`
+}
+
+// position is what a checkpoint keeps beside the state.
+type position struct {
+	Sums     *sums           `json:"epoch,omitempty"`
+	Schedule json.RawMessage `json:"schedule,omitempty"`
+}
+
+// Train carries out a run: it checks everything that can be checked, builds
+// the artifacts, trains, evaluates after every epoch, and writes the run
+// folder. Cancelling ctx finishes the step, writes a checkpoint and returns an
+// error wrapping ctx's cause; so does a failure after the first step that
+// leaves the state sound.
+func Train(ctx context.Context, c Config) (Result, error) {
+	if c.Reporter == nil {
+		c.Reporter = silent{}
+	}
+	t := &run{cfg: c}
+	if err := t.prepare(); err != nil {
+		return Result{}, err
+	}
+	defer t.close()
+	return t.train(ctx)
+}
+
+// prepare checks and opens everything; the run folder is written to last.
+func (t *run) prepare() error {
+	c := t.cfg
+	if err := checkOut(c.Out, c.Resume); err != nil {
+		return err
+	}
+	r := c.Recipe
+	if r == nil {
+		if !c.Resume {
+			return errors.New("no recipe given")
+		}
+		var err error
+		if r, err = recipe.Load(filepath.Join(c.Out, RecipeFile)); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+	}
+	r, err := r.Resolve()
+	if err != nil {
+		return err
+	}
+	if err := checkNames(r); err != nil {
+		return err
+	}
+	t.recipe = r
+	if t.hash, err = r.Hash(); err != nil {
+		return err
+	}
+	if t.data, err = data.Open(data.FromRecipe(r)); err != nil {
+		return err
+	}
+	t.held, t.heldName = t.data.Test, "test"
+	if t.data.Validation != nil {
+		t.held, t.heldName = t.data.Validation, "validation"
+	}
+	t.perEpoch = t.data.Train.Len() / r.Batch
+	if t.perEpoch == 0 {
+		return fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, t.data.Train.Len())
+	}
+	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
+		return err
+	}
+	if t.lib, err = openLibrary(c.Library); err != nil {
+		return err
+	}
+	set, err := artifact.Build(Spec(r, t.data))
+	if err != nil {
+		return err
+	}
+	// A checkpoint that does not fit must be found before anything is written.
+	var saved *runtime.Checkpoint
+	if c.Resume {
+		if saved, err = runtime.ReadCheckpoint(filepath.Join(c.Out, CheckpointFile), set.Manifest); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+		if saved.RecipeHash != t.hash {
+			return fmt.Errorf("cannot resume: the recipe differs from the one in %s that the run began with; resume without changes, or start a new run", filepath.Join(c.Out, RecipeFile))
+		}
+	}
+	if err := t.write(set); err != nil {
+		return err
+	}
+	if err := t.open(saved); err != nil {
+		t.close()
+		return err
+	}
+	return nil
+}
+
+// write lays out the run folder.
+func (t *run) write(set *artifact.Set) error {
+	if err := os.MkdirAll(t.cfg.Out, 0o755); err != nil {
+		return fmt.Errorf("cannot make output folder %s: %w", t.cfg.Out, err)
+	}
+	if err := set.Write(filepath.Join(t.cfg.Out, ArtifactsDir)); err != nil {
+		return err
+	}
+	text, err := t.recipe.Marshal()
+	if err != nil {
+		return err
+	}
+	return artifact.WriteFile(filepath.Join(t.cfg.Out, RecipeFile), text)
+}
+
+// open makes the sessions and brings them to the checkpoint, if there is one.
+func (t *run) open(saved *runtime.Checkpoint) error {
+	dir := filepath.Join(t.cfg.Out, ArtifactsDir)
+	opts := runtime.Options{Provider: t.recipe.Provider, Threads: t.recipe.Threads}
+	var err error
+	if t.trainer, err = runtime.NewTrainer(dir, opts); err != nil {
+		return err
+	}
+	if t.evaluator, err = runtime.NewEvaluator(dir, opts); err != nil {
+		return err
+	}
+	m := t.trainer.Manifest()
+	if t.hyper, err = t.trainer.Hyper(hyper(t.recipe, m)); err != nil {
+		return err
+	}
+	t.lrAt = -1
+	for i, h := range m.Hyper {
+		if h.Name == "lr" {
+			t.lrAt = i
+		}
+	}
+	if t.lrAt < 0 {
+		return fmt.Errorf("optimizer %s has no learning rate", m.Optimizer.Name)
+	}
+	if saved != nil {
+		if err := t.restore(saved); err != nil {
+			return fmt.Errorf("cannot resume: %s: %w", filepath.Join(t.cfg.Out, CheckpointFile), err)
+		}
+	}
+	t.log, err = metrics.Open(filepath.Join(t.cfg.Out, MetricsFile), t.start.Epoch)
+	return err
+}
+
+func (t *run) restore(c *runtime.Checkpoint) error {
+	if err := t.trainer.Restore(c); err != nil {
+		return err
+	}
+	t.start = data.Position{Epoch: c.Epoch, Batch: c.Batch}
+	// Batch = perEpoch: stopped between the last step and the evaluation.
+	if c.Batch > t.perEpoch || c.Step != int64(c.Epoch*t.perEpoch+c.Batch) {
+		return fmt.Errorf("it stands at step %d, epoch %d, batch %d, which does not fit %d steps an epoch: was it trained on other images?",
+			c.Step, c.Epoch, c.Batch, t.perEpoch)
+	}
+	t.best = c.BestAccuracy
+	var p position
+	if c.Schedule != "" {
+		if err := json.Unmarshal([]byte(c.Schedule), &p); err != nil {
+			return fmt.Errorf("its position is not readable: %w", err)
+		}
+	}
+	if p.Sums != nil {
+		t.sums = *p.Sums
+	}
+	if p.Schedule != nil {
+		return schedule.LoadState(t.schedule, p.Schedule)
+	}
+	return nil
+}
+
+func (t *run) close() {
+	if t.trainer != nil {
+		t.trainer.Close()
+	}
+	if t.evaluator != nil {
+		t.evaluator.Close()
+	}
+}
+
+func (t *run) plan() Plan {
+	m := t.trainer.Manifest()
+	workers := t.recipe.Data.Workers
+	return Plan{
+		Model: m.Model.Name, Optimizer: m.Optimizer.Name, Dataset: t.data.Name,
+		Parameters: m.ParamCount(), FLOPs: m.Model.FLOPs,
+		TrainImages: t.data.Train.Len(), TestImages: t.held.Len(),
+		Epochs: t.recipe.Epochs, StepsPerEpoch: t.perEpoch, Batch: t.recipe.Batch,
+		Threads: threads(t.recipe.Threads), Workers: workers,
+		FirstEpoch: t.start.Epoch, FirstStep: t.start.Batch,
+		Library: fmt.Sprintf("%s (%s)", t.lib.Version, t.lib.Path), Out: t.cfg.Out,
+	}
+}
+
+// train runs the epochs that are left.
+func (t *run) train(ctx context.Context) (Result, error) {
+	t.begun = time.Now()
+	t.cfg.Reporter.Start(t.plan())
+	last := t.recipe.Epochs
+	if s := t.cfg.StopAfter; s > 0 {
+		last = min(last, s)
+	}
+	res := Result{Out: t.cfg.Out, Done: t.start.Epoch >= t.recipe.Epochs}
+	if t.start.Epoch < last {
+		loader, err := data.NewTrainLoader(ctx, t.data, t.recipe, t.start)
+		if err != nil {
+			return res, err
+		}
+		defer loader.Close()
+		for epoch := t.start.Epoch; epoch < last; epoch++ {
+			e, err := t.epoch(ctx, loader, epoch)
+			if err != nil {
+				return res, err
+			}
+			res.Last = e
+		}
+	}
+	res.Done = last >= t.recipe.Epochs
+	res.Seconds = time.Since(t.begun).Seconds()
+	// A session that found nothing left to train reports what the run reached.
+	if rows := t.log.Epochs(); res.Last.Epochs == 0 && len(rows) > 0 {
+		res.Last = t.fromRow(rows[len(rows)-1])
+	}
+	return res, t.finish()
+}
+
+// finish writes what can be made from the state: the model and the curves.
+func (t *run) finish() error {
+	state := t.trainer.View()
+	model, err := t.trainer.Manifest().InferModel(state.Params, state.Stats, modelInfo(t.recipe, t.data).Metadata())
+	if err != nil {
+		return err
+	}
+	b, err := onnx.Marshal(model)
+	if err != nil {
+		return err
+	}
+	if err := artifact.WriteFile(filepath.Join(t.cfg.Out, ModelFile), b); err != nil {
+		return err
+	}
+	rows := t.log.Epochs()
+	if len(rows) == 0 {
+		return nil
+	}
+	curves := metrics.Curves{
+		Title:  fmt.Sprintf("%s on %s", t.recipe.Model.Name, t.data.Name),
+		Epochs: rows,
+	}
+	steps := rows[len(rows)-1].Epoch * t.perEpoch
+	for s := 0; s < steps; s += max(1, steps/500) {
+		curves.LearningRate = append(curves.LearningRate,
+			metrics.LRPoint{Epoch: float64(s) / float64(t.perEpoch), LR: t.schedule.LR(s)})
+	}
+	return curves.Write(filepath.Join(t.cfg.Out, CurvesFile))
+}
+
+// checkpoint saves the run at a position.
+func (t *run) checkpoint(at data.Position) error {
+	c := t.trainer.Snapshot()
+	c.Epoch, c.Batch, c.Seed, c.RecipeHash, c.BestAccuracy = at.Epoch, at.Batch, t.recipe.Seed, t.hash, t.best
+	var p position
+	if at.Batch > 0 {
+		p.Sums = &t.sums
+	}
+	var err error
+	if p.Schedule, err = schedule.SaveState(t.schedule); err != nil {
+		return err
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	c.Schedule = string(text)
+	return runtime.WriteCheckpoint(filepath.Join(t.cfg.Out, CheckpointFile), t.trainer.Manifest(), c)
+}
+
+func (t *run) fromRow(m metrics.Epoch) Epoch {
+	return Epoch{
+		Progress: Progress{
+			Epoch: m.Epoch - 1, Epochs: t.recipe.Epochs, Step: t.perEpoch, StepsPerEpoch: t.perEpoch,
+			Loss: m.TrainLoss, Accuracy: m.TrainAccuracy, LR: m.LR,
+			ImagesPerSecond: m.ImagesPerSecond, WaitShare: m.WaitShare},
+		TestLoss: m.TestLoss, Top1: m.TestAccuracy, Top5: m.TestTop5, HeldOut: t.heldName, Seconds: m.Seconds,
+	}
+}
+
+// movingAverage smooths the duration of a step for the time that is left.
+type movingAverage float64
+
+func (a *movingAverage) add(x float64) {
+	if *a == 0 {
+		*a = movingAverage(x)
+		return
+	}
+	*a += movingAverage(0.05 * (x - float64(*a)))
+}
+
+func share(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return math.Min(1, part/whole)
+}
+
+// silent is the Reporter of callers that want none.
+type silent struct{}
+
+func (silent) Start(Plan)          {}
+func (silent) Step(Progress)       {}
+func (silent) Evaluating(_, _ int) {}
+func (silent) Epoch(Epoch)         {}
+func (silent) Note(string)         {}
