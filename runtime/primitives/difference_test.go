@@ -170,7 +170,7 @@ func TestCentralDifferences(t *testing.T) {
 					return sum
 				}, inputs[in[i].Name], c.step)
 			}
-			check := func(s *session, form string) {
+			check := func(s session, form string) {
 				got, err := s.run(inputs)
 				if err != nil {
 					t.Fatal(err)

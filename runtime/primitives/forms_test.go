@@ -208,6 +208,14 @@ func TestForms(t *testing.T) {
 
 func testForm(t *testing.T, cases, kept []solved, o lower.Options) {
 	t.Helper()
-	edge, within := compare(t, t.Name(), kept, atEdge, o), compare(t, t.Name(), kept, inside, o)
+	some := kept
+	if len(kept) > 100 {
+		// What placement can break does not depend on the shape.
+		some = nil
+		for i := 0; i < len(kept); i += 3 {
+			some = append(some, kept[i])
+		}
+	}
+	edge, within := compare(t, t.Name(), kept, atEdge, o), compare(t, t.Name(), some, inside, o)
 	t.Logf("%-45s %3d of %3d cases, largest distance %.1g at the edge, %.1g inside", t.Name(), len(kept), len(cases), edge, within)
 }

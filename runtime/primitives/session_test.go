@@ -23,16 +23,12 @@ func openLibrary(t testing.TB) {
 	}
 }
 
-// session runs one graph; all its tensors are float32.
-type session struct {
-	*runtime.Session
-	g *ir.Graph
-}
+// session runs one model; all its tensors are float32.
+type session struct{ *runtime.Session }
 
 // load lowers g and opens it. It closes with the test.
-func load(t testing.TB, g *ir.Graph, o lower.Options) *session {
+func load(t testing.TB, g *ir.Graph, o lower.Options) session {
 	t.Helper()
-	openLibrary(t)
 	defer func() {
 		if r := recover(); r != nil {
 			t.Fatalf("lowering %s panics: %v", g.Name, r)
@@ -42,21 +38,29 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return open(t, g.Name, m)
+}
+
+// open opens a model. It closes with the test.
+func open(t testing.TB, name string, m *onnx.ModelProto) session {
+	t.Helper()
+	openLibrary(t)
 	checkTidy(t, m)
 	data, err := onnx.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSessionFromBytes(g.Name, data, runtime.Options{Threads: 1})
+	s, err := runtime.NewSessionFromBytes(name, data, runtime.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return &session{s, g}
+	return session{s}
 }
 
-// run feeds the inputs, rounded to float32, and returns the outputs by name.
-func (s *session) run(inputs map[string]reference.Tensor) (map[string]reference.Tensor, error) {
+// run feeds the inputs, rounded to float32, and returns the outputs by name. A
+// dimension that the model leaves open is taken from the input "images".
+func (s session) run(inputs map[string]reference.Tensor) (map[string]reference.Tensor, error) {
 	in, out := map[string]*runtime.Tensor{}, map[string]*runtime.Tensor{}
 	defer func() {
 		for _, m := range []map[string]*runtime.Tensor{in, out} {
@@ -72,24 +76,31 @@ func (s *session) run(inputs map[string]reference.Tensor) (map[string]reference.
 		}
 		in[name] = x
 	}
-	for _, o := range s.g.Outputs {
-		y, err := native(o.Value.Shape, make([]float32, o.Value.Shape.Size()))
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
+	shapes := map[string]ir.Shape{}
+	for _, p := range s.Outputs() {
+		var shape ir.Shape
+		for _, d := range p.Shape {
+			if d < 0 {
+				d = int64(inputs["images"].Shape[0])
+			}
+			shape = append(shape, int(d))
 		}
-		out[o.Name] = y
+		y, err := native(shape, make([]float32, shape.Size()))
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", p.Name, err)
+		}
+		shapes[p.Name], out[p.Name] = shape, y
 	}
 	if err := s.Run(in, out); err != nil {
 		return nil, err
 	}
 	result := map[string]reference.Tensor{}
-	for _, o := range s.g.Outputs {
-		y := out[o.Name]
-		if len(o.Value.Shape) == 0 {
-			result[o.Name] = reference.Scalar(float64(y.Scalar()))
+	for name, y := range out {
+		if len(shapes[name]) == 0 {
+			result[name] = reference.Scalar(float64(y.Scalar()))
 			continue
 		}
-		result[o.Name] = reference.FromFloat32(o.Value.Shape, y.Floats())
+		result[name] = reference.FromFloat32(shapes[name], y.Floats())
 	}
 	return result, nil
 }
