@@ -40,6 +40,13 @@ func (p *patternGraph) normGrad(dy *ir.Value, y *ir.Value) []*ir.Value {
 	return p.Apply("normgrad", ir.BatchNormGrad{Eps: 1e-5}, dy, n.In[0], n.In[1], n.Out[1], n.Out[2])
 }
 
+// convGrad appends the input gradient of a k×k convolution that keeps the size,
+// for x as dy.
+func (p *patternGraph) convGrad(x *ir.Value, k int) *ir.Value {
+	c := x.Shape[1]
+	return p.One("dx", ir.ConvGradInput{ConvAttr: ir.Window(1, k/2), Input: [2]int{x.Shape[2], x.Shape[3]}}, x, p.input(0, c, c, k, k))
+}
+
 func (p *patternGraph) relu(x *ir.Value) *ir.Value { return p.One("relu", ir.Unary{F: ir.Relu}, x) }
 func (p *patternGraph) add(x, y *ir.Value) *ir.Value {
 	return p.One("add", ir.Binary{F: ir.Add}, x, y)
@@ -120,6 +127,26 @@ func patterns() []pattern {
 			dw := p.One("dw", ir.ConvGradWeight{ConvAttr: conv.ConvAttr, Kernel: [2]int{3, 3}}, g[0], x)
 			dx := p.One("dx", ir.ConvGradInput{ConvAttr: conv.ConvAttr, Input: [2]int{x.Shape[2], x.Shape[3]}}, g[0], w)
 			p.out(z, g[1], g[2], dw, p.add(dx, d))
+		}},
+		{"conv_gradient_added", func(p *patternGraph, x *ir.Value) {
+			p.out(p.add(p.convGrad(x, 3), p.input(0, x.Shape...)), p.add(p.input(0, x.Shape...), p.convGrad(x, 1)))
+		}},
+		{"two_conv_gradients_added", func(p *patternGraph, x *ir.Value) {
+			p.out(p.add(p.add(p.convGrad(x, 3), p.convGrad(x, 1)), x))
+		}},
+		{"conv_gradient_read_twice", func(p *patternGraph, x *ir.Value) {
+			d := p.convGrad(x, 3)
+			p.out(p.add(d, x), d, p.add(d, d))
+		}},
+		{"conv_gradient_added_then_normed", func(p *patternGraph, x *ir.Value) {
+			p.out(p.relu(p.add(p.norm(p.add(p.convGrad(x, 3), x))[0], p.convGrad(x, 1))))
+		}},
+		{"conv_gradient_added_is_an_output", func(p *patternGraph, x *ir.Value) {
+			p.Output("y", p.add(p.convGrad(x, 3), x))
+			p.Output("z", p.convGrad(x, 3))
+		}},
+		{"conv_gradient_broadcast", func(p *patternGraph, x *ir.Value) {
+			p.out(p.add(p.convGrad(x, 3), p.input(0, x.Shape[1], 1, 1)))
 		}},
 		{"relu_norm_gradients", func(p *patternGraph, x *ir.Value) {
 			y := p.norm(x)[0]
