@@ -1,6 +1,7 @@
 package job
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -110,20 +111,27 @@ type shapes struct {
 }
 
 func (s *shapes) constant(name string, t *onnx.TensorProto) {
-	s.dims[name] = t.GetDims()
-	if t.GetDataType() != int32(onnx.TensorProto_INT64) || size(t.GetDims()) > 4096 {
+	s.dims[name] = append([]int64{}, t.GetDims()...) // a scalar is known, not nil
+	if size(t.GetDims()) > 4096 {
 		return
 	}
-	values := t.GetInt64Data()
-	if raw := t.GetRawData(); len(raw) > 0 && len(raw)%8 == 0 {
-		values = nil
-		for ; len(raw) > 0; raw = raw[8:] {
-			v := uint64(0)
-			for i := range 8 {
-				v |= uint64(raw[i]) << (8 * i)
-			}
+	var values []int64
+	raw := t.GetRawData()
+	switch onnx.TensorProto_DataType(t.GetDataType()) {
+	case onnx.TensorProto_INT64:
+		values = append(values, t.GetInt64Data()...)
+		for ; len(raw) >= 8; raw = raw[8:] {
+			values = append(values, int64(binary.LittleEndian.Uint64(raw)))
+		}
+	case onnx.TensorProto_INT32:
+		for _, v := range t.GetInt32Data() {
 			values = append(values, int64(v))
 		}
+		for ; len(raw) >= 4; raw = raw[4:] {
+			values = append(values, int64(int32(binary.LittleEndian.Uint32(raw))))
+		}
+	default:
+		return
 	}
 	s.ints[name] = values
 }

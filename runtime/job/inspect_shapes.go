@@ -66,7 +66,7 @@ func (s *shapes) output(n *onnx.NodeProto, in [][]int64) []int64 {
 	switch n.GetOpType() {
 	case "Relu", "Neg", "Sqrt", "Exp", "Log", "Abs", "Sign", "Identity", "Cast", "Reciprocal", "HardSigmoid",
 		"Sigmoid", "Tanh", "Clip", "LeakyRelu", "Dropout", "LRN", "Softmax", "LogSoftmax", "BatchNormalization",
-		"Erf", "Elu", "HardSwish", "Gelu", "LayerNormalization":
+		"Erf", "Elu", "HardSwish", "Gelu", "LayerNormalization", "ReorderInput", "ReorderOutput":
 		return x
 	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Pow", "Greater", "Where", "PRelu":
 		return broadcast(in)
@@ -106,6 +106,14 @@ func (s *shapes) output(n *onnx.NodeProto, in [][]int64) []int64 {
 		return s.sliced(n, x)
 	case "Pad":
 		return s.padded(n, x)
+	case "Gather":
+		at, ok := axis(attrInt(n, "axis", 0), len(x))
+		if !ok || len(in) < 2 || in[1] == nil {
+			return nil
+		}
+		return slices.Concat(x[:at], in[1], x[at+1:])
+	case "Range":
+		return s.ranged(n)
 	case "SpaceToDepth":
 		if b := attrInt(n, "blocksize", 1); len(x) == 4 && b > 0 {
 			return []int64{x[0], x[1] * b * b, x[2] / b, x[3] / b}
@@ -362,6 +370,24 @@ func sliceLength(d, start, end, step int64) int64 {
 	}
 	start, end = min(max(start, 0), d-1), min(max(end, -1), d-1)
 	return max(0, (start-end-step-1)/-step)
+}
+
+func (s *shapes) ranged(n *onnx.NodeProto) []int64 {
+	var v [3]int64 // start, limit, delta
+	for i := range v {
+		c, ok := s.constants(n, i)
+		if !ok || len(c) != 1 {
+			return nil
+		}
+		v[i] = c[0]
+	}
+	switch {
+	case v[2] > 0:
+		return []int64{max(0, (v[1]-v[0]+v[2]-1)/v[2])}
+	case v[2] < 0:
+		return []int64{max(0, (v[0]-v[1]-v[2]-1)/-v[2])}
+	}
+	return nil
 }
 
 func (s *shapes) padded(n *onnx.NodeProto, x []int64) []int64 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
@@ -22,6 +23,20 @@ func buildSet(t testing.TB, model string, options map[string]string) *artifact.S
 		t.Fatal(err)
 	}
 	return set
+}
+
+// buildStep lowers a training step of batch 16 to the plain layout or, with a
+// block, to the runtime's blocked one.
+func buildStep(t testing.TB, model string, options map[string]string, block int) *onnx.ModelProto {
+	t.Helper()
+	set, err := artifact.Build(artifact.Spec{
+		Model: model, Config: models.Config{Classes: 10, Input: [3]int{3, 32, 32}, Options: options},
+		Optimizer: "sgd", Batch: 16, Seed: 1, Lowering: lower.Options{Block: block},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Step
 }
 
 // TestCostOfOwnGraphs compares the count over the written ONNX file with the
@@ -42,13 +57,15 @@ func TestCostOfOwnGraphs(t *testing.T) {
 				t.Errorf("%s %v %s: %+v, the manifest counts %d", c.model, c.options, name, got, set.Manifest.Model.FLOPs)
 			}
 		}
-		step := cost(set.Step.GetGraph())
-		if step.Unknown != "" {
-			t.Errorf("%s step: shape of %s unknown", c.model, step.Unknown)
-		}
-		// Forward and two gradients of each layer but the first, at batch 4.
-		if least := 4 * 2 * set.Manifest.Model.FLOPs; step.FLOPs < least {
-			t.Errorf("%s step: %d multiply-adds, want at least %d", c.model, step.FLOPs, least)
+		for _, block := range []int{0, 8, 16} {
+			step := cost(buildStep(t, c.model, c.options, block).GetGraph())
+			if step.Unknown != "" {
+				t.Errorf("%s step in blocks of %d: shape of %s unknown", c.model, block, step.Unknown)
+			}
+			// Forward and two gradients of each layer but the first.
+			if least := 16 * 2 * set.Manifest.Model.FLOPs; step.FLOPs < least {
+				t.Errorf("%s step in blocks of %d: %d multiply-adds, want at least %d", c.model, block, step.FLOPs, least)
+			}
 		}
 	}
 }
