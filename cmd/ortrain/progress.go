@@ -50,8 +50,11 @@ func (p *progress) Start(plan job.Plan) {
 		p.out.bold(plan.Model), plan.Optimizer, plan.Dataset, count(plan.Parameters), short(plan.FLOPs)))
 	p.line(fmt.Sprintf("%s training and %s test images, %s of %s of %d",
 		count(plan.TrainImages), count(plan.TestImages), plural(plan.Epochs, "epoch"), plural(plan.StepsPerEpoch, "step"), plan.Batch))
-	p.line(fmt.Sprintf("ONNX Runtime %s, %s, %s; writing to %s",
-		plan.Library, plural(plan.Threads, "thread"), plural(plan.Workers, "loader worker"), plan.Out))
+	workers := "a loader worker per core"
+	if plan.Workers > 0 {
+		workers = plural(plan.Workers, "loader worker")
+	}
+	p.line(fmt.Sprintf("ONNX Runtime %s, %s, %s; writing to %s", plan.Library, plural(plan.Threads, "thread"), workers, plan.Out))
 	if plan.FirstEpoch > 0 || plan.FirstStep > 0 {
 		p.line(fmt.Sprintf("resuming at epoch %d, step %d", plan.FirstEpoch+1, plan.FirstStep+1))
 	}
