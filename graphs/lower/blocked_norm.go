@@ -10,7 +10,7 @@ func init() {
 		if !e.normBlocked(n) {
 			return false
 		}
-		e.batchNormBlocked(n, nil, false, n.Out[0])
+		e.apply(n, e.blockedTerms(n), nil, false, n.Out[0])
 		return true
 	}})
 	register("BatchNormGrad", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
@@ -31,29 +31,23 @@ func (e *Emitter) normBlocked(n *ir.Node) bool {
 	return e.blockable(x) && (e.isBlocked(x) || e.opts.Forms[n.Op.Kind()] == "blocked")
 }
 
-// batchNormBlocked emits act(batchnorm(x) + z) on blocks; z may be nil.
-func (e *Emitter) batchNormBlocked(n *ir.Node, z *ir.Value, relu bool, out *ir.Value) {
+// blockedTerms is plainTerms on blocks.
+func (e *Emitter) blockedTerms(n *ir.Node) terms {
 	x, s := e.blk(n.In[0]), n.In[0].Shape
-	sums := statistics{
+	a, b := e.batchStatistics(n, fromConv(n.In[0]), statistics{
 		sum: func() string { return e.channelSumBlocked(x, s) },
 		dot: func(mean string) string {
 			if mean == "" {
 				return e.channelDotBlocked(x, x, s)
 			}
-			neg := e.do("Neg", []string{mean})
 			ones := e.once("ones", "ConstantOfShape", []string{e.ints(s[1], 1, 1, 1)},
 				onnx.AttrTensor("value", onnx.Floats("", []int64{1}, []float32{1})))
 			d := e.tmp("centred")
-			e.affineBlocked(x, ones, neg, "", false, s, d)
+			e.affineBlocked(x, ones, e.do("Neg", []string{mean}), "", false, s, d)
 			return e.channelDotBlocked(d, d, s)
 		},
-	}
-	a, b := e.batchStatistics(n, fromConv(n.In[0]), sums)
-	zn := ""
-	if z != nil {
-		zn = e.blk(z)
-	}
-	e.affineBlocked(x, e.reshape(a, s[1], 1, 1, 1), b, zn, relu, s, e.outBlk(out))
+	})
+	return terms{a: a, b: b, blocked: true}
 }
 
 // affineBlocked emits out = act(a·x + b + z) as a depthwise 1×1 convolution on

@@ -6,8 +6,8 @@ import (
 	"github.com/ortrain/ortrain/graphs/ir"
 )
 
-// fuse finds the patterns that are emitted together, in place of their last
-// node:
+// fuse finds the patterns that are emitted together, the result in place of
+// their last node:
 //
 //	BatchNormTrain → Relu
 //	BatchNormTrain → Add → Relu
@@ -54,16 +54,18 @@ func (e *Emitter) fuseNorm(norm *ir.Node) {
 	if last == 0 {
 		return
 	}
-	for _, n := range chain[:last] {
+	for _, n := range chain[1:last] {
 		e.skip[n] = true
+	}
+	// The statistics may be read before the chain's end.
+	var t terms
+	e.fused[norm] = func() {
+		e.current = norm
+		t = e.normTerms(norm)
 	}
 	e.fused[chain[last]] = func() {
 		e.current = norm
-		if e.normBlocked(norm) {
-			e.batchNormBlocked(norm, z, relu != nil, y)
-		} else {
-			e.batchNorm(norm, z, relu != nil, y)
-		}
+		e.apply(norm, t, z, relu != nil, y)
 	}
 }
 

@@ -53,12 +53,26 @@ func (e *Emitter) reluMask(y *ir.Value) string {
 // CPU it runs on one thread, and its statistics read memory that nobody wrote
 // (a NaN left there by an earlier run spoils them).
 func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
-	e.batchNorm(n, nil, false, n.Out[0])
+	e.apply(n, e.plainTerms(n), nil, false, n.Out[0])
 	return true
 }
 
-// batchNorm emits act(batchnorm(x) + z); z may be nil.
-func (e *Emitter) batchNorm(n *ir.Node, z *ir.Value, relu bool, out *ir.Value) {
+// terms are the a and b, [C], of a norm's affine map a·x + b, and the layout
+// they are to be applied in.
+type terms struct {
+	a, b    string
+	blocked bool
+}
+
+// normTerms emits the statistics of a norm in the layout that suits its input.
+func (e *Emitter) normTerms(n *ir.Node) terms {
+	if e.normBlocked(n) {
+		return e.blockedTerms(n)
+	}
+	return e.plainTerms(n)
+}
+
+func (e *Emitter) plainTerms(n *ir.Node) terms {
 	x, s := e.in(n.In[0]), n.In[0].Shape
 	a, b := e.batchStatistics(n, fromConv(n.In[0]), statistics{
 		sum: func() string {
@@ -72,11 +86,25 @@ func (e *Emitter) batchNorm(n *ir.Node, z *ir.Value, relu bool, out *ir.Value) {
 			return e.channelDot(d, d, s)
 		},
 	})
+	return terms{a: a, b: b}
+}
+
+// apply emits out = act(a·x + b + z), the rest of a norm and of what is fused
+// with it; z may be nil.
+func (e *Emitter) apply(n *ir.Node, t terms, z *ir.Value, relu bool, out *ir.Value) {
+	x, s := n.In[0], n.In[0].Shape
 	zn := ""
+	if t.blocked {
+		if z != nil {
+			zn = e.blk(z)
+		}
+		e.affineBlocked(e.blk(x), e.reshape(t.a, s[1], 1, 1, 1), t.b, zn, relu, s, e.outBlk(out))
+		return
+	}
 	if z != nil {
 		zn = e.in(z)
 	}
-	e.affine(x, a, b, zn, relu, s, e.out(out))
+	e.affine(e.in(x), t.a, t.b, zn, relu, s, e.out(out))
 }
 
 // fromConv reports whether v is a convolution's output: then its mean is of the
