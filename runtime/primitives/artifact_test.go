@@ -11,6 +11,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/nn"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // parts cuts a flat vector into its tensors by name.
@@ -30,7 +31,7 @@ func vector(data []float32) reference.Tensor {
 // gradients of the reference and PyTorch's rules for SGD and running
 // statistics, written out in float64.
 func TestStep(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	const batch, lr, momentum, decay = 16, 0.05, 0.9, 0.01
 	config := models.Config{Classes: 10, Input: [3]int{3, 8, 8}, Options: map[string]string{"shortcut": "B"}}
 	for layout, o := range variants() {
@@ -132,7 +133,7 @@ func unbiased(g *ir.Graph, name string, batch []float64) []float64 {
 // TestInference runs eval.onnx and infer.onnx at several batch sizes against
 // the reference of the inference graph.
 func TestInference(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	for _, options := range []map[string]string{nil, {"shortcut": "B"}, {"preact": "true"}} {
 		t.Run(fmt.Sprint(options), func(t *testing.T) {
 			config := models.Config{Classes: 10, Input: [3]int{3, 9, 11}, Options: options}

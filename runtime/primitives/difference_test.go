@@ -10,6 +10,8 @@ import (
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // A differenceCase says how a backward primitive belongs to a forward
@@ -134,7 +136,7 @@ func awayFromZero(r source, shape ...int) reference.Tensor {
 // Go arithmetic stands between them but the dot product with dy. Every form of
 // a backward primitive takes part.
 func TestCentralDifferences(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	applied := map[string]int{}
 	for _, c := range differenceCases() {
 		t.Run(c.name, func(t *testing.T) {
@@ -187,7 +189,7 @@ func TestCentralDifferences(t *testing.T) {
 				for _, form := range lower.Forms(kind) {
 					o := lower.Options{Provider: "cpu", Forms: map[string]string{kind: form}}
 					if strings.HasPrefix(form, "blocked") {
-						o.Block = channelBlock()
+						o.Block = runtime.ChannelBlock()
 					}
 					if _, err := lower.Lower(g, o); errors.Is(err, lower.ErrForm) {
 						continue
@@ -200,7 +202,7 @@ func TestCentralDifferences(t *testing.T) {
 	}
 	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad"} {
 		for _, form := range lower.Forms(kind) {
-			if applied[kind+" "+form] == 0 && (channelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {
+			if applied[kind+" "+form] == 0 && (runtime.ChannelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {
 				t.Errorf("no case for %s in form %s", kind, form)
 			}
 		}

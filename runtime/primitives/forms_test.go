@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"runtime"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +16,8 @@ import (
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // tolerance of float32 results, relative to the largest element of the
@@ -29,7 +31,7 @@ const perGraph = 48
 // allCases and their float64 results are computed once, by operator kind.
 var allCases = sync.OnceValue(func() map[string][]solved {
 	var work errgroup.Group
-	work.SetLimit(runtime.GOMAXPROCS(0))
+	work.SetLimit(goruntime.GOMAXPROCS(0))
 	cases := append(otherCases(), convCases()...)
 	results := make([]solved, len(cases))
 	for i, c := range cases {
@@ -164,7 +166,7 @@ func poisoned(inputs map[string]reference.Tensor) map[string]reference.Tensor {
 // blocked one where the machine has it.
 func variants() map[string]lower.Options {
 	v := map[string]lower.Options{"plain": {Provider: "cpu"}}
-	if b := channelBlock(); b != 0 {
+	if b := runtime.ChannelBlock(); b != 0 {
 		v["blocks"] = lower.Options{Provider: "cpu", Block: b}
 	}
 	return v
@@ -173,7 +175,7 @@ func variants() map[string]lower.Options {
 // TestForms runs every operator in every form, and as the cost rule chooses in
 // either layout.
 func TestForms(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	for _, kind := range slices.Sorted(maps.Keys(allCases())) {
 		cases := allCases()[kind]
 		for layout, o := range variants() {
@@ -190,7 +192,7 @@ func TestForms(t *testing.T) {
 				t.Parallel()
 				o := lower.Options{Provider: "cpu", Forms: map[string]string{kind: form}}
 				if strings.HasPrefix(form, "blocked") {
-					if o.Block = channelBlock(); o.Block == 0 {
+					if o.Block = runtime.ChannelBlock(); o.Block == 0 {
 						t.Skip("ONNX Runtime has no blocked layout on this machine")
 					}
 				}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // pattern appends neighbouring operators that a lowering may emit together to
@@ -167,7 +168,7 @@ func patterns() []pattern {
 // TestFusions runs neighbouring operators, fused and apart, in either layout,
 // on small and large maps, with one image and several.
 func TestFusions(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	for _, c := range patterns() {
 		for _, s := range []ir.Shape{{1, 3, 7, 9}, {5, 16, 4, 4}, {1, 1, 16, 16}, {16, 32, 6, 8}, {5, 3, 16, 13}, {4, 2, 1, 1}, {2, 17, 15, 15}} {
 			p := &patternGraph{ir.New(c.name), seeded(6), map[string]reference.Tensor{}}

@@ -11,6 +11,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/nn"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // networkTolerance of the gradients of a whole network, relative to the
@@ -79,7 +80,7 @@ func trainingGraph(t *testing.T, name string, c models.Config, batch int) (*ir.G
 // TestNetworks runs forward, loss and backward of whole networks on ONNX
 // Runtime and compares every output with the float64 interpreter.
 func TestNetworks(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	small := [3]int{3, 8, 8}
 	for _, c := range []struct {
 		model   string

@@ -8,6 +8,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
 // TestBatchNormAccuracy bounds the rounding error of batch normalisation and
@@ -17,7 +18,7 @@ import (
 // The variance in one pass loses (mean/deviation)² units of the last place,
 // in two passes none; the affine forms of y and dγ lose mean/deviation.
 func TestBatchNormAccuracy(t *testing.T) {
-	openLibrary(t)
+	ortest.Open(t)
 	for _, conv := range []bool{false, true} {
 		for _, s := range []ir.Shape{{8, 3, 8, 8}, {8, 3, 16, 16}, {2, 3, 1, 1}, {1, 3, 1, 1}, {64, 3, 32, 32}} {
 			for _, ratio := range []float64{0, 1, 10, 100, math.Inf(1)} {

@@ -9,19 +9,8 @@ import (
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/graphs/reference"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
 )
-
-// openLibrary starts ONNX Runtime once, or skips the test.
-func openLibrary(t testing.TB) {
-	t.Helper()
-	lib, err := runtime.FindLibrary("")
-	if err != nil {
-		t.Skip(err)
-	}
-	if err := runtime.Open(lib); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // session runs one model; all its tensors are float32.
 type session struct{ *runtime.Session }
@@ -44,7 +33,7 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) session {
 // open opens a model. It closes with the test.
 func open(t testing.TB, name string, m *onnx.ModelProto) session {
 	t.Helper()
-	openLibrary(t)
+	ortest.Open(t)
 	checkTidy(t, m)
 	data, err := onnx.Marshal(m)
 	if err != nil {
