@@ -54,8 +54,8 @@ func short(n int64) string {
 	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Log10(v))), 64) + unit
 }
 
-// bytes writes a file size.
-func bytes(n int64) string {
+// fileSize writes a file size.
+func fileSize(n int64) string {
 	v, unit := float64(n), ""
 	for _, u := range []string{"Ki", "Mi", "Gi", "Ti"} {
 		if v < 1024 {

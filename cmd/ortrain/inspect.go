@@ -105,7 +105,7 @@ func (e *environment) printRun(r *job.RunState) {
 }
 
 func (e *environment) printModel(m *job.Model) {
-	e.out.println(e.out.bold(m.File) + "  " + bytes(m.Bytes))
+	e.out.println(e.out.bold(m.File) + "  " + fileSize(m.Bytes))
 	var sets []string
 	for domain, version := range m.Opsets {
 		sets = append(sets, fmt.Sprintf("%s %d", domain, version))

