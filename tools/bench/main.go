@@ -1,0 +1,255 @@
+// Command bench times training steps, ours and PyTorch's in turn, in one run.
+//
+//	go run ./tools/bench                        ResNet-20, batch 128, 2 threads
+//	go run ./tools/bench -model resnet20 -threads 1 -rounds 7
+//	go run ./tools/bench -ours-only             no Python needed
+//
+// Every implementation is a process of its own that speaks the line protocol
+// described in peer_pytorch.py. The driver lets them run a few steps each,
+// turn by turn, so that all see the same minutes of the machine, and takes the
+// median over the rounds. It prints the ratio of images per second and writes
+// a row per implementation to testdata/results/step_MODEL.csv.
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	var c config
+	flag.StringVar(&c.model, "model", "resnet20", "network")
+	flag.IntVar(&c.batch, "batch", 128, "images a step")
+	flag.IntVar(&c.size, "size", 32, "height and width of the images")
+	flag.IntVar(&c.classes, "classes", 10, "classes")
+	flag.IntVar(&c.threads, "threads", 2, "threads")
+	flag.StringVar(&c.layout, "layout", "both", "our layouts to time: plain, blocked or both")
+	rounds := flag.Int("rounds", 7, "turns of each implementation")
+	steps := flag.Int("steps", 5, "steps in a turn")
+	python := flag.String("python", ".venv/bin/python", "Python with PyTorch (tools/parity/setup.sh makes it)")
+	oursOnly := flag.Bool("ours-only", false, "do not time PyTorch")
+	out := flag.String("out", "", "CSV file; default testdata/results/step_MODEL.csv")
+	serve := flag.Bool("serve", false, "be a peer: speak the protocol on stdin and stdout")
+	profile := flag.String("profile", "", "with -serve: prefix of ONNX Runtime's own trace of every operator")
+	flag.Parse()
+	var err error
+	if *serve {
+		err = servePeer(c, *profile, os.Stdin, os.Stdout)
+	} else {
+		if *out == "" {
+			*out = filepath.Join("testdata", "results", "step_"+c.model+".csv")
+		}
+		err = drive(c, *rounds, *steps, *python, *oursOnly, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// config is what is timed.
+type config struct {
+	model                         string
+	batch, size, classes, threads int
+	layout                        string
+}
+
+// args are the flags that every peer understands.
+func (c config) args() []string {
+	return []string{"--model", c.model, "--batch", strconv.Itoa(c.batch), "--size", strconv.Itoa(c.size),
+		"--classes", strconv.Itoa(c.classes), "--threads", strconv.Itoa(c.threads), "--serve"}
+}
+
+// peer is a running implementation.
+type peer struct {
+	name  string
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Scanner
+	info  map[string]any
+	turns []float64 // median step seconds of each turn
+}
+
+func start(name string, argv ...string) (*peer, error) {
+	p := &peer{name: name, cmd: exec.Command(argv[0], argv[1:]...)}
+	p.cmd.Stderr = os.Stderr
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewScanner(stdout)
+	p.out.Buffer(nil, 1<<20)
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", name, err)
+	}
+	if p.info, err = p.read(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *peer) read() (map[string]any, error) {
+	if !p.out.Scan() {
+		return nil, fmt.Errorf("%s ended: %w", p.name, errors.Join(p.out.Err(), p.cmd.Wait()))
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(p.out.Bytes(), &m); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	if e, ok := m["error"]; ok {
+		return nil, fmt.Errorf("%s: %v", p.name, e)
+	}
+	return m, nil
+}
+
+func (p *peer) ask(line string) (map[string]any, error) {
+	if _, err := fmt.Fprintln(p.in, line); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	return p.read()
+}
+
+// turn runs a number of steps and keeps their median.
+func (p *peer) turn(steps int) error {
+	answer, err := p.ask(fmt.Sprintf("run %d", steps))
+	if err != nil {
+		return err
+	}
+	list, _ := answer["steps"].([]any)
+	var seconds []float64
+	for _, s := range list {
+		v, ok := s.(float64)
+		if !ok {
+			return fmt.Errorf("%s: %v is not a duration", p.name, s)
+		}
+		seconds = append(seconds, v)
+	}
+	if len(seconds) != steps {
+		return fmt.Errorf("%s ran %d steps, not %d", p.name, len(seconds), steps)
+	}
+	p.turns = append(p.turns, median(seconds))
+	return nil
+}
+
+func drive(c config, rounds, steps int, python string, oursOnly bool, out string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var peers []*peer
+	defer func() {
+		for _, p := range peers {
+			fmt.Fprintln(p.in, "quit")
+			p.cmd.Wait()
+		}
+	}()
+	add := func(name string, argv ...string) error {
+		fmt.Fprintf(os.Stderr, "warming up %s\n", name)
+		p, err := start(name, argv...)
+		if err == nil {
+			peers = append(peers, p)
+		}
+		return err
+	}
+	if !oursOnly {
+		if _, err := os.Stat(python); err != nil {
+			return fmt.Errorf("no Python at %s: run tools/parity/setup.sh, or give -ours-only", python)
+		}
+		if err := add("PyTorch", append([]string{python, filepath.Join("tools", "bench", "peer_pytorch.py")}, c.args()...)...); err != nil {
+			return err
+		}
+	}
+	layouts := []string{c.layout}
+	if c.layout == "both" {
+		layouts = []string{"plain", "blocked"}
+	}
+	for _, l := range layouts {
+		if err := add("ortrain "+l, append([]string{self, "-layout", l}, c.args()...)...); err != nil {
+			return err
+		}
+	}
+	for round := range rounds {
+		for _, p := range peers {
+			if err := p.turn(steps); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(os.Stderr, "\rround %d of %d ", round+1, rounds)
+	}
+	fmt.Fprintln(os.Stderr)
+	return report(c, peers, steps, out)
+}
+
+// report prints the table and writes the rows.
+func report(c config, peers []*peer, steps int, out string) error {
+	rows := [][]string{{"date", "implementation", "version", "model", "batch", "size", "threads", "layout",
+		"rounds", "steps", "median_step_seconds", "fastest_round", "slowest_round", "images_per_second",
+		"ratio_to_pytorch", "peak_rss_mib", "cpu"}}
+	base := 0.0
+	for _, p := range peers {
+		info, err := p.ask("info")
+		if err != nil {
+			return err
+		}
+		m := median(p.turns)
+		rate := float64(c.batch) / m
+		ratio := ""
+		if p.name == "PyTorch" {
+			base = rate
+		}
+		if base > 0 {
+			ratio = fmt.Sprintf("%.3f", rate/base)
+		}
+		text := func(key string) string {
+			if v, ok := info[key]; ok {
+				return fmt.Sprint(v)
+			}
+			return ""
+		}
+		layout := text("format")
+		fmt.Printf("%-18s %8.1f ms a step  %8.0f images/s  ratio %-6s peak %s MiB  %s\n", p.name, 1000*m, rate, ratio, text("peak_rss_mib"), layout)
+		rows = append(rows, []string{time.Now().UTC().Format("2006-01-02"), text("implementation"), text("version"), c.model,
+			strconv.Itoa(c.batch), strconv.Itoa(c.size), strconv.Itoa(c.threads), layout,
+			strconv.Itoa(len(p.turns)), strconv.Itoa(steps), fmt.Sprintf("%.5f", m),
+			fmt.Sprintf("%.5f", slices.Min(p.turns)), fmt.Sprintf("%.5f", slices.Max(p.turns)),
+			fmt.Sprintf("%.1f", rate), ratio, text("peak_rss_mib"), text("cpu")})
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	if err := w.WriteAll(rows); err != nil {
+		return err
+	}
+	if err := os.WriteFile(out, []byte(b.String()), 0o644); err != nil {
+		return err
+	}
+	fmt.Println("written to", out)
+	return nil
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	n := len(s)
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
