@@ -7,13 +7,15 @@ ONNX's shape inference knows nothing of the runtime's own operators
 them, so a model that uses them would pass with most of it unseen. After the full
 check of the file as it is, shapes are therefore inferred once more on a copy in
 which standard operators with the same shapes stand in for those few, and every
-value must get a shape.
+value must get a shape. Reshapes must also keep the number of elements, which ONNX's
+inference does not look at.
 
 One line a file; exit status 1 if any fails.
 """
 
 import argparse
 import glob
+import math
 import os
 import sys
 
@@ -85,6 +87,19 @@ def standard(model):
     return replaced
 
 
+def check_reshapes(graph):
+    sizes = {t.name: math.prod(t.dims) for t in graph.initializer}
+    for v in [*graph.input, *graph.value_info, *graph.output]:
+        dims = v.type.tensor_type.shape.dim
+        if all(d.HasField("dim_value") for d in dims):
+            sizes[v.name] = math.prod(d.dim_value for d in dims)
+    for node in graph.node:
+        if node.op_type == "Reshape":
+            before, after = sizes.get(node.input[0]), sizes.get(node.output[0])
+            if None not in (before, after) and before != after:
+                raise ValueError(f"node {node.name}: reshapes {before} elements into {after}")
+
+
 def check(path):
     checker.check_model(path, full_check=True)
     model = onnx.load(path)
@@ -99,6 +114,7 @@ def check(path):
         for name in node.output:
             if name and name not in known:
                 raise ValueError(f"node {node.name} ({node.op_type}): no shape for {name!r}")
+    check_reshapes(inferred.graph)
     return (f"IR {model.ir_version}, {opsets}, {len(model.graph.node)} nodes, "
             f"{replaced} of them the runtime's own")
 
