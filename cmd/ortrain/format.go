@@ -96,8 +96,8 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 }
 
-// rate writes a learning rate to four digits.
-func rate(lr float64) string { return strconv.FormatFloat(lr, 'g', 4, 64) }
+// rate writes a learning rate to three digits.
+func rate(lr float64) string { return strconv.FormatFloat(lr, 'g', 3, 64) }
 
 // table writes rows in aligned columns under a header. Columns whose header
 // starts with ">" hold numbers and are aligned to the right.

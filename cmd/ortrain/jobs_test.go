@@ -32,7 +32,7 @@ func TestWholeJob(t *testing.T) {
 	if n := strings.Count(o.err, "\nepoch "); n != 2 {
 		t.Errorf("%d lines of epochs, want 2:\n%s", n, o.err)
 	}
-	for _, want := range []string{"loss", "accuracy", "lr ", "images/s", "waiting for data", "left"} {
+	for _, want := range []string{"loss", "accuracy", "lr ", "images/s", "data wait", "left"} {
 		if !strings.Contains(o.err, want) {
 			t.Errorf("progress does not say %q:\n%s", want, o.err)
 		}

@@ -74,7 +74,7 @@ func (p *progress) Step(g job.Progress) {
 	}
 	if now.Sub(p.last) >= logEvery && g.Step < g.StepsPerEpoch {
 		p.last = now
-		p.line(strings.Join(append([]string{epochOf(g), fmt.Sprintf("step %d/%d", g.Step, g.StepsPerEpoch)}, figures(g)...), "  "))
+		p.line(strings.Join(append([]string{epochOf(g), fmt.Sprintf("step %d/%d", g.Step, g.StepsPerEpoch)}, figures(g, false)...), "  "))
 	}
 }
 
@@ -95,12 +95,12 @@ func (p *progress) Evaluating(done, total int) {
 
 // Epoch implements job.Reporter.
 func (p *progress) Epoch(e job.Epoch) {
-	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %.4f  accuracy %s", e.Loss, percent(e.Accuracy, 2))}
+	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %.4f  accuracy %.2f%%", e.Loss, 100*e.Accuracy)}
 	if e.HeldOut != "" {
-		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %.4f  accuracy %s", e.HeldOut, e.TestLoss, percent(e.Top1, 2))))
+		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %.4f  accuracy %.2f%%", e.HeldOut, e.TestLoss, 100*e.Top1)))
 	}
 	parts = append(parts, "lr "+rate(e.LR), count(int(e.ImagesPerSecond))+" images/s",
-		"waiting for data "+percent(e.WaitShare, 1), duration(e.Seconds))
+		fmt.Sprintf("data wait %.1f%%", 100*e.WaitShare), duration(e.Seconds))
 	if e.Progress.Epoch+1 < e.Epochs {
 		parts = append(parts, clock(e.Left)+" left")
 	}
@@ -166,17 +166,40 @@ func visible(s string) int {
 	}
 }
 
+// stepLine gives the figures the room they need and the bar what is left.
 func (p *progress) stepLine(g job.Progress) []string {
-	width := min(30, max(8, p.out.width()-100))
-	return append([]string{epochOf(g) + "  " + p.bar(g.Step, g.StepsPerEpoch, width)}, figures(g)...)
+	head := fmt.Sprintf("%s %3d%%", epochOf(g), 100*g.Step/max(1, g.StepsPerEpoch))
+	parts := figures(g, false)
+	room := p.room(head, parts)
+	if room < 0 {
+		parts = figures(g, true)
+		room = p.room(head, parts)
+	}
+	if room >= 6 {
+		head += " " + p.bar(g.Step, g.StepsPerEpoch, min(30, room))
+	}
+	return append([]string{head}, parts...)
+}
+
+// room is the width that a line leaves for a bar; below 0 it does not fit.
+func (p *progress) room(head string, parts []string) int {
+	room := p.out.width() - 2 - visible(head)
+	for _, part := range parts {
+		room -= 2 + visible(part)
+	}
+	return room
 }
 
 // figures are the state of an epoch, most important first: the end is cut on
-// narrow terminals.
-func figures(g job.Progress) []string {
+// narrow terminals. Their widths are steady, so that a line does not jitter.
+func figures(g job.Progress, short bool) []string {
+	accuracy, images, wait := "accuracy %5.1f%%", "%6s images/s", "data wait %4.1f%%"
+	if short {
+		accuracy, images, wait = "acc %.1f%%", "%s img/s", "wait %.1f%%"
+	}
 	return []string{
-		fmt.Sprintf("loss %.4f", g.Loss), "accuracy " + percent(g.Accuracy, 1), clock(g.Left) + " left",
-		"lr " + rate(g.LR), count(int(g.ImagesPerSecond)) + " images/s", "waiting for data " + percent(g.WaitShare, 1),
+		fmt.Sprintf("loss %.4f", g.Loss), fmt.Sprintf(accuracy, 100*g.Accuracy), clock(g.Left) + " left",
+		fmt.Sprintf(images, count(int(g.ImagesPerSecond))), fmt.Sprintf(wait, 100*g.WaitShare), fmt.Sprintf("lr %-8s", rate(g.LR)),
 	}
 }
 
