@@ -8,9 +8,16 @@ import (
 
 // ChannelBlock returns the channel block of the library's blocked layout on
 // this machine, 8 or 16, or 0 if it has none. Step graphs may be lowered for
-// that layout, and then run only on machines with the same block. The library
-// must be open.
-var ChannelBlock = sync.OnceValue(channelBlock)
+// that layout, and then run only on machines with the same block. Before Open
+// the answer is 0.
+func ChannelBlock() int {
+	if _, ok := Opened(); !ok {
+		return 0
+	}
+	return probedBlock()
+}
+
+var probedBlock = sync.OnceValue(channelBlock)
 
 // channelBlock reorders a tensor of 16 channels and 2 pixels whose elements
 // are their own plain index, and looks where channel 1 and channel 8 of the

@@ -38,6 +38,14 @@ type Context struct {
 	Out []*ir.Value
 	// Need tells which inputs want an adjoint.
 	Need []bool
+
+	err error
+}
+
+// Fail reports that the rule cannot differentiate what is asked of it.
+func (c *Context) Fail(format string, args ...any) []*ir.Value {
+	c.err = fmt.Errorf(format, args...)
+	return nil
 }
 
 // Name makes a node name for the gradient of input i.
@@ -99,7 +107,11 @@ func Gradients(g *ir.Graph, loss, seed *ir.Value, wrt []*ir.Value) ([]*ir.Value,
 		if rule == nil {
 			return nil, fmt.Errorf("autodiff: node %q: operator %s has no gradient", n.Name, n.Op.Kind())
 		}
-		for j, d := range rule(c) {
+		adjoints := rule(c)
+		if c.err != nil {
+			return nil, fmt.Errorf("autodiff: node %q (%s): %w", n.Name, n.Op.Kind(), c.err)
+		}
+		for j, d := range adjoints {
 			if d == nil || !c.Need[j] {
 				continue
 			}

@@ -28,8 +28,8 @@ func conv(c *Context) []*ir.Value {
 }
 
 func batchNormTrain(c *Context) []*ir.Value {
-	if c.Out[0] == nil {
-		return nil
+	if c.Out[1] != nil || c.Out[2] != nil {
+		return c.Fail("the loss depends on the batch statistics themselves, which has no gradient here")
 	}
 	n := c.Node
 	op := n.Op.(ir.BatchNormTrain)
@@ -40,6 +40,9 @@ func batchNormTrain(c *Context) []*ir.Value {
 // statistics is: the case of frozen or folded norms.
 func batchNormInfer(c *Context) []*ir.Value {
 	g, n, dy := c.G, c.Node, c.Out[0]
+	if c.Need[3] || c.Need[4] {
+		return c.Fail("the given statistics are asked for a gradient, which has none here")
+	}
 	eps := g.Scalar(n.Op.(ir.BatchNormInfer).Eps)
 	x, scale, mean, variance := n.In[0], n.In[1], n.In[3], n.In[4]
 	channels := ir.ReshapeTo(ir.Shape{1, x.Shape[1], 1, 1})
@@ -87,8 +90,11 @@ func matMul(c *Context) []*ir.Value {
 }
 
 func softmaxCrossEntropy(c *Context) []*ir.Value {
-	if c.Out[0] == nil {
-		return nil
+	if c.Out[1] != nil {
+		return c.Fail("the loss depends on the log-probabilities output, which has no gradient here")
+	}
+	if c.Need[1] {
+		return c.Fail("the targets are asked for a gradient, which has none here")
 	}
 	n := c.Node
 	return []*ir.Value{c.G.One(c.Name(0), ir.SoftmaxCrossEntropyGrad{}, c.Out[0], n.Out[1], n.In[1]), nil}

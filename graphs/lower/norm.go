@@ -50,8 +50,9 @@ func (e *Emitter) reluMask(y *ir.Value) string {
 
 // emitBatchNormTrain computes the statistics by reductions and applies them as
 // an affine map. BatchNormalization's own training mode is not used: on the
-// CPU it runs on one thread, and its statistics read memory that nobody wrote
-// (a NaN left there by an earlier run spoils them).
+// CPU it runs on one thread, and its kernel lets the statistics' outputs share
+// memory with their inputs, so that equal inputs (which the runtime merges)
+// make mean and variance one buffer.
 func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
 	e.apply(n, e.plainTerms(n), nil, false, n.Out[0])
 	return true
