@@ -37,7 +37,7 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"default", runtime.Options{}},
 		{"spin-after-run", runtime.Options{Config: map[string]string{"session.force_spinning_stop": "0"}}},
-		{"no-spinning", runtime.Options{NoSpinning: true}},
+		{"spinning", runtime.Options{Spinning: true}},
 		{"no-memory-pattern", runtime.Options{NoMemoryPattern: true}},
 		{"no-arena", runtime.Options{NoArena: true}},
 	} {

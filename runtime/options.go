@@ -34,9 +34,10 @@ type Options struct {
 	Provider string
 	// Threads work on one operator together; 0 means DefaultThreads.
 	Threads int
-	// NoSpinning lets idle threads sleep at once instead of spinning for the
-	// next operator: a little slower, and kinder to other work on the cores.
-	NoSpinning bool
+	// Spinning keeps idle threads busy waiting for the next operator. That is
+	// a few percent faster on a machine of one's own, and far slower where
+	// other work wants the cores: the loader, or another program.
+	Spinning bool
 	// NoMemoryPattern and NoArena trade speed for a smaller footprint: the
 	// first plans no memory ahead, the second returns it after every run.
 	NoMemoryPattern bool
@@ -100,7 +101,7 @@ func (o Options) build() (*ort.SessionOptions, error) {
 		n.SetMemPattern(!o.NoMemoryPattern),
 		n.SetCpuMemArena(!o.NoArena),
 		n.SetLogSeverityLevel(ort.LoggingLevelFatal),
-		n.AddSessionConfigEntry("session.intra_op.allow_spinning", strconv.Itoa(btoi(!o.NoSpinning))),
+		n.AddSessionConfigEntry("session.intra_op.allow_spinning", strconv.Itoa(btoi(o.Spinning))),
 		// Between two runs the cores belong to the data loader.
 		n.AddSessionConfigEntry("session.force_spinning_stop", "1"),
 	}

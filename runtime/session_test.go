@@ -183,7 +183,7 @@ func TestOptions(t *testing.T) {
 		o    runtime.Options
 		says string
 	}{
-		"everything": {runtime.Options{Provider: "cpu", Threads: 2, NoSpinning: true, NoMemoryPattern: true, NoArena: true,
+		"everything": {runtime.Options{Provider: "cpu", Threads: 2, Spinning: true, NoMemoryPattern: true, NoArena: true,
 			Optimization: runtime.OptimizeBasic, OptimizedModel: filepath.Join(dir, "optimized.onnx"),
 			Profile: filepath.Join(dir, "profile"), Config: map[string]string{"session.set_denormal_as_zero": "1"}}, ""},
 		"unoptimized":       {runtime.Options{Optimization: runtime.OptimizeNone}, ""},

@@ -36,6 +36,7 @@ func main() {
 	flag.IntVar(&c.classes, "classes", 10, "classes")
 	flag.IntVar(&c.threads, "threads", 2, "threads")
 	flag.StringVar(&c.layout, "layout", "both", "our layouts to time: plain, blocked or both")
+	flag.BoolVar(&c.spinning, "spinning", false, "let our idle threads spin")
 	rounds := flag.Int("rounds", 7, "turns of each implementation")
 	steps := flag.Int("steps", 5, "steps in a turn")
 	python := flag.String("python", ".venv/bin/python", "Python with PyTorch (tools/parity/setup.sh makes it)")
@@ -64,6 +65,7 @@ type config struct {
 	model                         string
 	batch, size, classes, threads int
 	layout                        string
+	spinning                      bool
 }
 
 // args are the flags that every peer understands.
@@ -180,7 +182,7 @@ func drive(c config, rounds, steps int, python string, oursOnly bool, out string
 		layouts = []string{"plain", "blocked"}
 	}
 	for _, l := range layouts {
-		if err := add("ortrain "+l, append([]string{self, "-layout", l}, c.args()...)...); err != nil {
+		if err := add("ortrain "+l, append([]string{self, "-layout", l, "-spinning=" + strconv.FormatBool(c.spinning)}, c.args()...)...); err != nil {
 			return err
 		}
 	}

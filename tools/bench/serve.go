@@ -47,7 +47,7 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 	if err := set.Write(dir); err != nil {
 		return err
 	}
-	t, err := runtime.NewTrainer(dir, runtime.Options{Threads: c.threads, Profile: profile})
+	t, err := runtime.NewTrainer(dir, runtime.Options{Threads: c.threads, Spinning: c.spinning, Profile: profile})
 	if err != nil {
 		return err
 	}

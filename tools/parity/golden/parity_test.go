@@ -114,7 +114,7 @@ func (j job) trainer(t *testing.T, nesterov string, exclude bool, l layout) (*ru
 	if err := set.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2, NoSpinning: true})
+	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestEval(t *testing.T) {
 		t.Run(n.name, func(t *testing.T) {
 			j := open(t, n)
 			tr, dir := j.trainer(t, "false", false, layout{})
-			e, err := runtime.NewEvaluator(dir, runtime.Options{Threads: 2, NoSpinning: true})
+			e, err := runtime.NewEvaluator(dir, runtime.Options{Threads: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
