@@ -84,7 +84,7 @@ def main():
     p.add_argument("--model", default="resnet20")
     p.add_argument("--shortcut", default="A", choices=("A", "B"))
     p.add_argument("--epochs", type=int, default=2)
-    p.add_argument("--warmup", type=int, default=1, help="epochs of warm-up")
+    p.add_argument("--warmup", type=float, default=1, help="epochs of warm-up")
     p.add_argument("--batch", type=int, default=128)
     p.add_argument("--lr", type=float, default=0.1)
     p.add_argument("--seed", type=int, default=1)
@@ -113,7 +113,7 @@ def main():
         order, total, right = rng.permutation(len(labels)), 0.0, 0
         model.train()
         for i in range(per_epoch):
-            rate = learning_rate(step, args.lr, args.warmup * per_epoch, args.epochs * per_epoch)
+            rate = learning_rate(step, args.lr, round(args.warmup * per_epoch), args.epochs * per_epoch)
             for group in sgd.param_groups:
                 group["lr"] = rate
             pick = order[i * args.batch : (i + 1) * args.batch]
