@@ -15,7 +15,7 @@ var arities = map[string]arity{
 	"Add": {2, 2, 1, 1}, "Sub": {2, 2, 1, 1}, "Mul": {2, 2, 1, 1}, "Div": {2, 2, 1, 1},
 	"Max": {1, many, 1, 1}, "Min": {1, many, 1, 1}, "Sum": {1, many, 1, 1},
 	"Relu": {1, 1, 1, 1}, "Neg": {1, 1, 1, 1}, "Sqrt": {1, 1, 1, 1}, "Exp": {1, 1, 1, 1},
-	"Log": {1, 1, 1, 1}, "Abs": {1, 1, 1, 1}, "Sign": {1, 1, 1, 1}, "Identity": {1, 1, 1, 1},
+	"Log": {1, 1, 1, 1}, "Abs": {1, 1, 1, 1}, "Sign": {1, 1, 1, 1}, "Tanh": {1, 1, 1, 1}, "Identity": {1, 1, 1, 1},
 	"Reciprocal": {1, 1, 1, 1}, "HardSigmoid": {1, 1, 1, 1},
 	"Greater": {2, 2, 1, 1}, "Cast": {1, 1, 1, 1}, "Where": {3, 3, 1, 1},
 	"Gemm": {2, 3, 1, 1}, "MatMul": {2, 2, 1, 1}, "FusedMatMul": {2, 2, 1, 1},

@@ -60,6 +60,7 @@ const (
 	Log  UnaryKind = "Log"
 	Abs  UnaryKind = "Abs"
 	Sign UnaryKind = "Sign"
+	Tanh UnaryKind = "Tanh"
 )
 
 // Unary applies a function element by element.

@@ -29,6 +29,29 @@ func (o MatMul) Infer(in []Type) ([]Type, error) {
 	return []Type{F32(m, n)}, nil
 }
 
+// Gemm is Alpha·a·b + Beta·c for three matrices, a and b transposed first where
+// their flags say so; c has the shape of the product.
+type Gemm struct {
+	TransA, TransB bool
+	Alpha, Beta    float32
+}
+
+func (Gemm) Kind() string { return "Gemm" }
+
+func (o Gemm) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 3); err != nil {
+		return nil, err
+	}
+	out, err := MatMul{o.TransA, o.TransB}.Infer(in[:2])
+	if err != nil {
+		return nil, err
+	}
+	if !in[2].Shape.Equal(out[0].Shape) {
+		return nil, fmt.Errorf("the product is %v, the summand %v", out[0].Shape, in[2].Shape)
+	}
+	return out, nil
+}
+
 // Sum adds up over the given axes (a bit set: bit i is
 // axis i). Kept axes have size 1 when Keep is set.
 type Sum struct {

@@ -9,13 +9,20 @@ func init() {
 	for _, f := range []ir.BinaryKind{ir.Add, ir.Sub, ir.Mul, ir.Div, ir.Max, ir.Min} {
 		register(string(f), form{name: "direct", emit: direct(string(f))})
 	}
-	for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Sqrt, ir.Exp, ir.Log, ir.Abs, ir.Sign} {
+	for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Sqrt, ir.Exp, ir.Log, ir.Abs, ir.Sign, ir.Tanh} {
 		register(string(f), form{name: "direct", emit: direct(string(f))})
 	}
 	register("MatMul", form{name: "gemm", emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.MatMul)
 		e.emit("Gemm", e.inputs(n), []string{e.out(n.Out[0])},
 			onnx.AttrInt("transA", flag(op.TransA)), onnx.AttrInt("transB", flag(op.TransB)))
+		return true
+	}})
+	register("Gemm", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+		op := n.Op.(ir.Gemm)
+		e.emit("Gemm", e.inputs(n), []string{e.out(n.Out[0])},
+			onnx.AttrInt("transA", flag(op.TransA)), onnx.AttrInt("transB", flag(op.TransB)),
+			onnx.AttrFloat("alpha", op.Alpha), onnx.AttrFloat("beta", op.Beta))
 		return true
 	}})
 	register("Sum", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {

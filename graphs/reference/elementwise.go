@@ -15,6 +15,7 @@ func init() {
 		ir.Log:  math.Log,
 		ir.Abs:  math.Abs,
 		ir.Sign: sign,
+		ir.Tanh: math.Tanh,
 	} {
 		registerUnary(kind, f)
 	}

@@ -8,6 +8,13 @@ import (
 
 func init() {
 	Register("MatMul", matMul)
+	Register("Gemm", func(op ir.Op, in, out []Tensor) {
+		o := op.(ir.Gemm)
+		matMul(ir.MatMul{TransA: o.TransA, TransB: o.TransB}, in, out)
+		for i, c := range in[2].Data {
+			out[0].Data[i] = float64(o.Alpha)*out[0].Data[i] + float64(o.Beta)*c
+		}
+	})
 	Register("Sum", sum)
 	Register("SoftmaxCrossEntropy", softmaxCrossEntropy)
 	Register("SoftmaxCrossEntropyGrad", softmaxCrossEntropyGrad)

@@ -73,7 +73,7 @@ func otherCases() []testCase {
 	add := func(op ir.Op, in ...reference.Tensor) { cases = append(cases, testCase{op, in}) }
 
 	for _, s := range append([]ir.Shape{nil, {1}, {17}, {5, 3}, {2, 3, 4}}, images...) {
-		for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Abs, ir.Sign, ir.Exp} {
+		for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Abs, ir.Sign, ir.Exp, ir.Tanh} {
 			add(ir.Unary{F: f}, r.normal(0, 1, s...))
 		}
 		for _, f := range []ir.UnaryKind{ir.Sqrt, ir.Log} {
@@ -106,6 +106,8 @@ func otherCases() []testCase {
 					b[0], b[1] = b[1], b[0]
 				}
 				add(ir.MatMul{TransA: ta, TransB: tb}, r.normal(0, 1, a[:]...), r.normal(0, 1, b[:]...))
+				add(ir.Gemm{TransA: ta, TransB: tb, Alpha: 2.0315, Beta: -4.775},
+					r.normal(0, 1, a[:]...), r.normal(0, 1, b[:]...), r.normal(0, 1, d[0], d[2]))
 			}
 		}
 	}
