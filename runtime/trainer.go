@@ -51,6 +51,8 @@ type Trainer struct {
 	banks        [2]bank
 	front        int // the bank that holds the state
 	hyper        []*Tensor
+	noise        *Tensor // nil for networks that draw nothing
+	seed         uint64  // of the noise
 	loss, logits *Tensor
 
 	// Positions of the per-step tensors among the session's inputs.
@@ -76,11 +78,15 @@ func NewTrainer(dir string, o Options) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if have := ChannelBlock(); m.Block != 0 && m.Block != have {
+		return nil, fmt.Errorf("%s is arranged for blocks of %d channels, ONNX Runtime on this machine has %d: build the artifacts here (resuming a run does)",
+			filepath.Join(dir, artifact.StepFile), m.Block, have)
+	}
 	session, err := NewSession(filepath.Join(dir, artifact.StepFile), o)
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{manifest: m, session: session}
+	t := &Trainer{manifest: m, session: session, seed: m.Seed}
 	if err := t.allocate(); err != nil {
 		t.Close()
 		return nil, err
@@ -117,6 +123,9 @@ func (t *Trainer) allocate() error {
 		if stats > 0 {
 			b.stats = make1(stats)
 		}
+	}
+	if n := m.NoiseCount(); n > 0 {
+		t.noise = make1(int64(n))
 	}
 	t.logits = make1(t.targetsShape...)
 	if err == nil {
@@ -162,6 +171,9 @@ func (t *Trainer) bindBanks() error {
 		if from.stats != nil {
 			in[artifact.Stats] = from.stats
 			out[artifact.Stats+artifact.OutSuffix] = to.stats
+		}
+		if t.noise != nil {
+			in[artifact.Noise] = t.noise
 		}
 		for k, h := range t.manifest.Hyper {
 			in[h.Name] = t.hyper[k]
@@ -225,6 +237,9 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 		if err := t.hyper[i].SetScalar(v); err != nil {
 			return StepResult{}, fmt.Errorf("hyper-parameter %s: %w", t.manifest.Hyper[i].Name, err)
 		}
+	}
+	if t.noise != nil {
+		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step)
 	}
 	x, err := WrapTensor(images, t.imagesShape...)
 	if err != nil {
@@ -323,6 +338,7 @@ func (t *Trainer) Close() error {
 	for _, h := range t.hyper {
 		h.Close()
 	}
+	t.noise.Close()
 	t.loss.Close()
 	t.logits.Close()
 	return t.session.Close()

@@ -76,6 +76,10 @@ type optionInfo struct {
 func optionList(options []optionInfo) string {
 	var list []string
 	for _, o := range options {
+		if o.Values == nil {
+			list = append(list, o.Name+" 0..1")
+			continue
+		}
 		list = append(list, o.Name+" "+strings.Join(o.Values, "|"))
 	}
 	return strings.Join(list, ", ")
@@ -101,7 +105,7 @@ func listModels() (rows [][]string, values any) {
 		side := max(32, m.MinInput)
 		parameters := "–"
 		if cfg, err := m.Resolve(models.Config{Classes: 10, Input: [3]int{3, side, side}}); err == nil {
-			for _, t := range m.Layout(cfg).Params {
+			for _, t := range m.Layout(cfg, 2).Params {
 				info.Parameters += t.Shape.Size()
 			}
 			parameters = count(info.Parameters)

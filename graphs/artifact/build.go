@@ -100,9 +100,13 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 		Format: Format, Producer: Producer + " " + Version,
 		Model:     ModelInfo{Name: s.Model, Options: cfg.Options, Classes: cfg.Classes, Input: cfg.Input},
 		Optimizer: OptimizerInfo{Name: s.Optimizer, Options: options},
-		Batch:     s.Batch, Lowering: provider, Opset: lower.Opset, Seed: s.Seed,
+		Batch:     s.Batch, Lowering: provider, Opset: lower.Opset, Block: s.Lowering.Block, Seed: s.Seed,
 	}
-	layout := model.Layout(cfg)
+	layout := model.Layout(cfg, s.Batch)
+	for _, r := range layout.Random {
+		m.Random = append(m.Random, RandomInfo{
+			Name: r.Name, Shape: r.Shape, Offset: m.NoiseCount(), Size: r.Shape.Size(), Keep: r.Keep})
+	}
 	m.Parameters = place(layout.Params)
 	for i, t := range layout.Params {
 		m.Parameters[i].Decay = !s.ExcludeNormAndBias || !t.Norm && !t.Bias
@@ -197,6 +201,15 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	source, parts := unpack(g, params, m.Parameters)
 	for _, t := range m.Statistics {
 		source[t.Name] = stats // training reads the batch's statistics only
+	}
+	if n := m.NoiseCount(); n > 0 {
+		split := ir.Split{}
+		for _, r := range m.Random {
+			split.Parts = append(split.Parts, r.Shape)
+		}
+		for i, v := range g.Apply("noise.split", split, g.Input(Noise, ir.F32(n))) {
+			source[m.Random[i].Name] = v
+		}
 	}
 	b := &nn.Builder{G: g, Source: source, Training: true}
 	logits, err := m.network(b, images)

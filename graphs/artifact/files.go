@@ -137,6 +137,15 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if err := validLayout("statistics", m.Statistics); err != nil {
 		return nil, err
 	}
+	offset := 0
+	for _, r := range m.Random {
+		if r.Size < 1 || r.Size > maxState || r.Offset != offset || !(r.Keep >= 0 && r.Keep < 1) {
+			return nil, fmt.Errorf("artifact: manifest asks for %d random numbers %q at %d, kept with probability %g", r.Size, r.Name, r.Offset, r.Keep)
+		}
+		if offset += r.Size; offset > maxState {
+			return nil, fmt.Errorf("artifact: manifest asks for more than %d random numbers", maxState)
+		}
+	}
 	if len(m.Parameters) == 0 {
 		return nil, errors.New("artifact: manifest lists no parameters")
 	}

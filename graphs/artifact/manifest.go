@@ -22,8 +22,9 @@ const (
 
 // Names of the graph inputs and outputs that every artifact set shares.
 //
-// step.onnx maps (Images, Targets, Params, slots…, Stats, hyper-parameters…)
-// to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, Logits).
+// step.onnx maps (Images, Targets, Params, slots…, Stats, Noise, hyper-parameters…)
+// to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, Logits). Stats
+// and Noise are absent where the network has none.
 // eval.onnx maps (Images, Params, Stats) to (Logits); its batch is dynamic.
 // infer.onnx maps (Images) to (Logits); its batch is dynamic.
 const (
@@ -31,6 +32,7 @@ const (
 	Targets   = "targets" // float32 N×K, rows sum to one
 	Params    = "params"  // float32 vector of all trainable parameters
 	Stats     = "stats"   // float32 vector of all running statistics
+	Noise     = "noise"   // float32 vector of the random numbers of a step
 	Loss      = "loss"    // float32 scalar, mean over the batch
 	Logits    = "logits"  // float32 N×K
 	OutSuffix = "_out"
@@ -47,10 +49,16 @@ type Manifest struct {
 	// Lowering names the provider the step graph was lowered for ("cpu").
 	Lowering string `json:"lowering"`
 	Opset    int    `json:"opset"`
+	// Block is the channel block that step.onnx is arranged for: it runs only
+	// on machines whose ONNX Runtime has the same one. 0 runs anywhere.
+	Block int `json:"block,omitempty"`
 	// Parameters tile the params vector (and each slot) without gaps, in order.
 	Parameters []TensorInfo `json:"parameters"`
 	// Statistics tile the stats vector without gaps, in order.
 	Statistics []TensorInfo `json:"statistics"`
+	// Random lists the random numbers of a step; they tile the noise vector
+	// without gaps, in order.
+	Random []RandomInfo `json:"random,omitempty"`
 	// Slots are the optimizer's state vectors, each as long as params.
 	Slots []SlotInfo `json:"slots"`
 	// Hyper lists the scalar float32 inputs (shape []) of step.onnx.
@@ -94,6 +102,18 @@ type TensorInfo struct {
 	Decay bool `json:"decay,omitempty"`
 }
 
+// RandomInfo places random numbers inside the noise vector and says how they
+// are drawn.
+type RandomInfo struct {
+	Name   string `json:"name"`
+	Shape  []int  `json:"shape"`
+	Offset int    `json:"offset"`
+	Size   int    `json:"size"`
+	// Keep, in (0,1), asks for 1/Keep with probability Keep and 0 otherwise;
+	// 0 asks for uniform numbers in [0,1).
+	Keep float64 `json:"keep,omitempty"`
+}
+
 // SlotInfo is one optimizer state vector; Init fills it before step 0.
 type SlotInfo struct {
 	Name string  `json:"name"`
@@ -112,6 +132,15 @@ func (m *Manifest) ParamCount() int { return span(m.Parameters) }
 
 // StatCount returns the length of the stats vector.
 func (m *Manifest) StatCount() int { return span(m.Statistics) }
+
+// NoiseCount returns the length of the noise vector.
+func (m *Manifest) NoiseCount() int {
+	if len(m.Random) == 0 {
+		return 0
+	}
+	last := m.Random[len(m.Random)-1]
+	return last.Offset + last.Size
+}
 
 func span(ts []TensorInfo) int {
 	if len(ts) == 0 {

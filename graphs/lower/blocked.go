@@ -18,6 +18,7 @@ import (
 func init() {
 	register("Add", form{name: "blocked", rank: worse(-1), emit: elementwiseBlocked("Add")})
 	register("Relu", form{name: "blocked", rank: worse(-1), emit: elementwiseBlocked("Relu")})
+	register("Mul", form{name: "blocked", rank: worse(-1), emit: emitMulBlocked})
 	register("ReluGrad", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
 		if !e.anyBlocked(n) {
 			return false
@@ -102,6 +103,23 @@ func elementwiseBlocked(op string) func(*Emitter, *ir.Node) bool {
 		e.emit(op, in, []string{e.outBlk(n.Out[0])})
 		return true
 	}
+}
+
+// emitMulBlocked serves products of maps, and of a map with one factor for each
+// image, N×1×1×1, which is the same in every layout.
+func emitMulBlocked(e *Emitter, n *ir.Node) bool {
+	a, b := n.In[0], n.In[1]
+	if a.Shape.Size() < b.Shape.Size() {
+		a, b = b, a
+	}
+	if len(b.Shape) != 4 || b.Shape.Size() != b.Shape[0] || b.Shape[0] != a.Shape[0] {
+		return elementwiseBlocked("Mul")(e, n)
+	}
+	if !e.blockable(a) || !e.isBlocked(a) && e.opts.Forms["Mul"] != "blocked" {
+		return false
+	}
+	e.emit("Mul", []string{e.blk(a), e.in(b)}, []string{e.outBlk(n.Out[0])})
+	return true
 }
 
 // selection emits a 1×1 convolution on blocks that copies channel first+i of x

@@ -5,6 +5,7 @@ package models
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ortrain/ortrain/graphs/ir"
@@ -20,11 +21,32 @@ type Config struct {
 	Options map[string]string
 }
 
-// Option is a switch of a family: the default comes first.
+// Option is a switch of a family: the default comes first. One without Values
+// is a number from 0 up to, but not including, 1; its default is 0.
 type Option struct {
 	Name   string
 	Values []string
 	Help   string
+}
+
+// check reports a value that the option does not take.
+func (o Option) check(model, value string) error {
+	if o.Values == nil {
+		if v, err := strconv.ParseFloat(value, 64); err != nil || !(v >= 0 && v < 1) {
+			return fmt.Errorf("model %s: option %s takes a number from 0 up to 1, not %q", model, o.Name, value)
+		}
+		return nil
+	}
+	if !slices.Contains(o.Values, value) {
+		return fmt.Errorf("model %s: option %s takes %s, not %q", model, o.Name, strings.Join(o.Values, " or "), value)
+	}
+	return nil
+}
+
+// Number returns a numeric option of a resolved configuration.
+func (c Config) Number(name string) float64 {
+	v, _ := strconv.ParseFloat(c.Options[name], 64)
+	return v
 }
 
 // Model is a registered network.
@@ -85,7 +107,9 @@ func (m *Model) Resolve(c Config) (Config, error) {
 	}
 	options := map[string]string{}
 	for _, o := range m.Options {
-		options[o.Name] = o.Values[0]
+		if options[o.Name] = "0"; o.Values != nil {
+			options[o.Name] = o.Values[0]
+		}
 	}
 	for name, value := range c.Options {
 		i := slices.IndexFunc(m.Options, func(o Option) bool { return o.Name == name })
@@ -96,8 +120,8 @@ func (m *Model) Resolve(c Config) (Config, error) {
 			}
 			return c, fmt.Errorf("model %s: no option %q; it has %s", m.Name, name, strings.Join(known, ", "))
 		}
-		if !slices.Contains(m.Options[i].Values, value) {
-			return c, fmt.Errorf("model %s: option %s takes %s, not %q", m.Name, name, strings.Join(m.Options[i].Values, " or "), value)
+		if err := m.Options[i].check(m.Name, value); err != nil {
+			return c, err
 		}
 		options[name] = value
 	}
@@ -106,12 +130,13 @@ func (m *Model) Resolve(c Config) (Config, error) {
 }
 
 // Layout builds the network once on a scratch graph and returns what it
-// declares. c must come from Resolve.
-func (m *Model) Layout(c Config) nn.Layout {
+// declares in training with a batch of the given size. c must come from
+// Resolve.
+func (m *Model) Layout(c Config, batch int) nn.Layout {
 	g := ir.New("layout")
 	src := &nn.Collector{G: g}
 	b := &nn.Builder{G: g, Source: src, Training: true}
-	x := g.Input("images", ir.F32(2, c.Input[0], c.Input[1], c.Input[2]))
+	x := g.Input("images", ir.F32(batch, c.Input[0], c.Input[1], c.Input[2]))
 	m.Forward(b, x, c)
 	return src.Layout
 }

@@ -29,6 +29,8 @@ func init() {
 				{"shortcut", []string{"A", "B"}, "where the shape changes: A pads with zeros, B projects by a 1×1 convolution"},
 				{"preact", []string{"false", "true"}, "norm and activation before each convolution (He et al. 2016)"},
 				{"zero_gamma", []string{"false", "true"}, "start the last norm of each block at zero"},
+				{"dropout", nil, "share of the pooled features dropped before the linear layer, 0 to 1"},
+				{"stochastic_depth", nil, "share of images that skip the last block, growing linearly from the first, 0 to 1"},
 			},
 			Forward: func(b *nn.Builder, x *ir.Value, c Config) *ir.Value {
 				return resnetSmall(b, x, c, n)
@@ -54,10 +56,13 @@ func resnetSmall(b *nn.Builder, x *ir.Value, c Config, n int) *ir.Value {
 			if stage > 0 && i == 0 {
 				stride = 2
 			}
+			// Huang et al. 2016, §3: the probability to drop grows linearly
+			// with depth.
+			drop := c.Number("stochastic_depth") * float64(stage*n+i+1) / float64(3*n)
 			if preact {
-				x = preactBlock(b, name, x, 16<<stage, stride, project)
+				x = preactBlock(b, name, x, 16<<stage, stride, project, drop)
 			} else {
-				x = basicBlock(b, name, x, 16<<stage, stride, project)
+				x = basicBlock(b, name, x, 16<<stage, stride, project, drop)
 			}
 		}
 	}
@@ -66,16 +71,18 @@ func resnetSmall(b *nn.Builder, x *ir.Value, c Config, n int) *ir.Value {
 		x = b.Relu("relu", x)
 	}
 	x = b.G.One("pool", ir.GlobalAvgPool{}, x)
+	x = b.Dropout("dropout", x, c.Number("dropout"))
 	return b.Linear("linear", x, c.Classes)
 }
 
 // basicBlock is conv-norm-relu-conv-norm, added to the shortcut, then relu.
-func basicBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool) *ir.Value {
+func basicBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool, drop float64) *ir.Value {
 	y := b.Conv(name+".conv1", x, out, 3, ir.Window(stride, 1))
 	y = b.BatchNorm(name+".bn1", y)
 	y = b.Relu(name+".relu1", y)
 	y = b.Conv(name+".conv2", y, out, 3, ir.Window(1, 1))
 	y = b.LastBatchNorm(name+".bn2", y)
+	y = b.DropPath(name+".drop", y, drop)
 	short := x
 	if stride != 1 || x.Shape[1] != out {
 		if project {
@@ -91,7 +98,7 @@ func basicBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, projec
 
 // preactBlock is norm-relu-conv-norm-relu-conv, added to the shortcut. Where
 // the shape changes, the shortcut starts after the first activation.
-func preactBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool) *ir.Value {
+func preactBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool, drop float64) *ir.Value {
 	y := b.BatchNorm(name+".bn1", x)
 	y = b.Relu(name+".relu1", y)
 	short := x
@@ -106,6 +113,7 @@ func preactBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, proje
 	y = b.LastBatchNorm(name+".bn2", y)
 	y = b.Relu(name+".relu2", y)
 	y = b.Conv(name+".conv2", y, out, 3, ir.Window(1, 1))
+	y = b.DropPath(name+".drop", y, drop)
 	return b.Add(name+".add", y, short)
 }
 

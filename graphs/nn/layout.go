@@ -13,6 +13,7 @@ func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 type Layout struct {
 	Params []Tensor
 	Stats  []Tensor
+	Random []Random
 }
 
 // Collector is a Source that records declarations and answers them with
@@ -34,6 +35,12 @@ func (c *Collector) Param(t Tensor) *ir.Value {
 func (c *Collector) Stat(t Tensor) *ir.Value {
 	c.Layout.Stats = append(c.Layout.Stats, t)
 	return c.declare(t)
+}
+
+// Random records r and adds an input of its name.
+func (c *Collector) Random(r Random) *ir.Value {
+	c.Layout.Random = append(c.Layout.Random, r)
+	return c.declare(Tensor{Name: r.Name, Shape: r.Shape})
 }
 
 func (c *Collector) declare(t Tensor) *ir.Value {
@@ -58,6 +65,9 @@ func (v Values) Param(t Tensor) *ir.Value { return v.find(t) }
 
 // Stat returns the value of t's name.
 func (v Values) Stat(t Tensor) *ir.Value { return v.find(t) }
+
+// Random returns the value of r's name.
+func (v Values) Random(r Random) *ir.Value { return v.find(Tensor{Name: r.Name}) }
 
 func (v Values) find(t Tensor) *ir.Value {
 	x := v[t.Name]

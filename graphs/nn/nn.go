@@ -26,6 +26,17 @@ type Tensor struct {
 type Source interface {
 	Param(t Tensor) *ir.Value
 	Stat(t Tensor) *ir.Value
+	Random(r Random) *ir.Value
+}
+
+// Random declares numbers that are drawn anew for every step and fed to it:
+// the graph itself draws nothing, so a step is a function of its inputs.
+type Random struct {
+	Name  string
+	Shape ir.Shape
+	// Keep, in (0,1), asks for 1/Keep with probability Keep and 0 otherwise,
+	// so that the mean is 1. With Keep 0 the numbers are uniform in [0,1).
+	Keep float64
 }
 
 // StatUpdate asks for a running statistic to be moved towards a batch's value:
@@ -100,6 +111,32 @@ func (b *Builder) batchNorm(name string, x *ir.Value, gamma ir.InitKind) *ir.Val
 		StatUpdate{name + ".running_mean", out[1], 1},
 		StatUpdate{name + ".running_var", out[2], unbias})
 	return out[0]
+}
+
+// Dropout zeroes each element of x with probability p while training and
+// scales the others by 1/(1−p) (Srivastava et al. 2014, in the inverted form).
+func (b *Builder) Dropout(name string, x *ir.Value, p float64) *ir.Value {
+	if !b.Training || p == 0 {
+		return x
+	}
+	mask := b.Source.Random(Random{Name: name, Shape: x.Shape, Keep: 1 - p})
+	return b.G.One(name, ir.Binary{F: ir.Mul}, x, mask)
+}
+
+// DropPath zeroes the whole branch x of an image with probability p while
+// training and scales the others by 1/(1−p): stochastic depth (Huang et al.
+// 2016), one draw per image and branch.
+func (b *Builder) DropPath(name string, x *ir.Value, p float64) *ir.Value {
+	if !b.Training || p == 0 {
+		return x
+	}
+	shape := make(ir.Shape, len(x.Shape))
+	for i := range shape {
+		shape[i] = 1
+	}
+	shape[0] = x.Shape[0]
+	mask := b.Source.Random(Random{Name: name, Shape: shape, Keep: 1 - p})
+	return b.G.One(name, ir.Binary{F: ir.Mul}, x, mask)
 }
 
 // Relu is the rectifier.
