@@ -22,6 +22,11 @@ minutes of a machine):
     A line it does not understand gets {"error": "…"}.
     Between answers a peer is idle, its threads asleep after a few milliseconds.
 
+A figure is worth recording only from a machine that is otherwise idle: with other
+work on its cores PyTorch's step of ResNet-20 has taken 2 to 30 times as long. A
+driver should read /proc/stat and drop rounds in which other processes ran.
+OMP_WAIT_POLICY is left unset: passive waiting costs PyTorch a quarter more time.
+
 <description> holds: implementation, version, model, batch, size, classes, threads,
 cpu, parameters, and whatever else the peer wants recorded.
 """
