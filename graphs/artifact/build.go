@@ -34,6 +34,9 @@ type Spec struct {
 	// Optimizer is a registered update rule.
 	Optimizer        string
 	OptimizerOptions map[string]string
+	// Gradient names the transforms that the gradient goes through before the
+	// rule, in any order; nil for none.
+	Gradient []string
 	// ExcludeNormAndBias keeps weight decay away from biases and from the
 	// scale and shift of norms.
 	ExcludeNormAndBias bool
@@ -89,6 +92,10 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	transforms, err := optimizer.OrderTransforms(s.Gradient)
+	if err != nil {
+		return nil, nil, err
+	}
 	if s.Batch < 1 {
 		return nil, nil, fmt.Errorf("artifact: batch must be at least 1, have %d", s.Batch)
 	}
@@ -110,13 +117,25 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	m.Parameters = place(layout.Params)
 	for i, t := range layout.Params {
 		m.Parameters[i].Decay = !s.ExcludeNormAndBias || !t.Norm && !t.Bias
+		switch {
+		case t.Norm:
+			m.Parameters[i].Kind = optimizer.Norm
+		case t.Bias:
+			m.Parameters[i].Kind = optimizer.Bias
+		}
 	}
 	m.Statistics = place(layout.Stats)
-	for _, slot := range opt.Slots {
+	for _, slot := range opt.SlotsFor(options) {
 		m.Slots = append(m.Slots, SlotInfo{slot.Name, slot.Init})
 	}
-	for _, h := range opt.Hyper {
+	for _, h := range opt.HyperFor(options) {
 		m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
+	}
+	for _, t := range transforms {
+		m.Optimizer.Gradient = append(m.Optimizer.Gradient, t.Name)
+		for _, h := range t.Hyper {
+			m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
+		}
 	}
 	g, err := m.forward()
 	if err != nil {
@@ -185,7 +204,7 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	params := g.Input(Params, ir.F32(m.ParamCount()))
 	state := &optimizer.State{
 		G: g, Params: params, Slots: map[string]*ir.Value{}, Hyper: map[string]*ir.Value{},
-		Options: m.Optimizer.Options, Decayed: decayMask(g, m.Parameters),
+		Options: m.Optimizer.Options, Segments: segments(m.Parameters),
 	}
 	for _, slot := range m.Slots {
 		state.Slots[slot.Name] = g.Input(slot.Name, ir.F32(m.ParamCount()))
@@ -222,6 +241,10 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 		return nil, err
 	}
 	state.Grads = pack(g, "grads", grads)
+	for _, name := range m.Optimizer.Gradient {
+		t, _ := optimizer.LookupTransform(name) // the manifest holds known names
+		state.Grads = t.Apply(state)
+	}
 	newParams, newSlots := opt.Update(state)
 
 	g.Output(Params+OutSuffix, newParams)
@@ -240,24 +263,13 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	return lower.Lower(g, o)
 }
 
-// decayMask returns nil when every parameter decays.
-func decayMask(g *ir.Graph, ts []TensorInfo) *ir.Value {
-	var runs ir.Runs
-	for _, t := range ts {
-		v := float32(0)
-		if t.Decay {
-			v = 1
-		}
-		if n := len(runs.Values); n > 0 && runs.Values[n-1] == v {
-			runs.Lengths[n-1] += t.Size
-			continue
-		}
-		runs.Lengths, runs.Values = append(runs.Lengths, t.Size), append(runs.Values, v)
+// segments tells the rule where each parameter lies.
+func segments(ts []TensorInfo) []optimizer.Segment {
+	out := make([]optimizer.Segment, len(ts))
+	for i, t := range ts {
+		out[i] = optimizer.Segment{Name: t.Name, Shape: t.Shape, Offset: t.Offset, Size: t.Size, Kind: t.Kind, Decay: t.Decay}
 	}
-	if len(runs.Values) == 1 && runs.Values[0] == 1 {
-		return nil
-	}
-	return g.One("decayed", runs)
+	return out
 }
 
 // unpack cuts a flat vector into its tensors, by name and in order.

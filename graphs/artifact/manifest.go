@@ -7,7 +7,10 @@
 // flat state vectors, and which scalars have to be fed at every step.
 package artifact
 
-import "github.com/ortrain/ortrain/graphs/ir"
+import (
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/optimizer"
+)
 
 // Format is the version of the manifest layout written by this package.
 const Format = 1
@@ -88,6 +91,8 @@ type ModelInfo struct {
 type OptimizerInfo struct {
 	Name    string            `json:"name"`
 	Options map[string]string `json:"options,omitempty"`
+	// Gradient names what the gradient goes through before the rule, in order.
+	Gradient []string `json:"gradient,omitempty"`
 }
 
 // TensorInfo places one tensor inside a flat vector. Offset and Size count
@@ -100,6 +105,8 @@ type TensorInfo struct {
 	Init   ir.Init `json:"init"`
 	// Decay tells whether weight decay applies (parameters only).
 	Decay bool `json:"decay,omitempty"`
+	// Kind tells norms and biases from weights (parameters only).
+	Kind optimizer.Kind `json:"kind,omitempty"`
 }
 
 // RandomInfo places random numbers inside the noise vector and says how they

@@ -1,6 +1,12 @@
 // Package optimizer holds the update rules that are emitted into the training
 // graph: one file each. A rule works on whole flat vectors, so a network of
-// hundreds of tensors is updated by a handful of operators.
+// hundreds of tensors is updated by a handful of operators; only the rules that
+// look at each layer on its own (LARS, LAMB, Muon, AGC) cut the vectors up.
+//
+// What changes during training (learning rate, decay, the number of the step)
+// is a scalar input of the graph, a Hyper; what shapes the graph (Nesterov's
+// form, AMSGrad's maximum) is an Option. What is done to the gradient before
+// any rule sees it (clipping, L1) is a Transform.
 package optimizer
 
 import (
@@ -15,13 +21,8 @@ import (
 type Slot struct {
 	Name string
 	Init float32
-}
-
-// Hyper is a scalar that is fed at every step.
-type Hyper struct {
-	Name    string
-	Default float32
-	Help    string
+	// When says with which option the rule has the slot.
+	When When
 }
 
 // Option is a switch that shapes the emitted graph; the default comes first.
@@ -31,18 +32,11 @@ type Option struct {
 	Help   string
 }
 
-// State is what a rule reads and writes while it emits an update.
-type State struct {
-	G *ir.Graph
-	// Params, Grads and each of Slots are vectors [P].
-	Params, Grads *ir.Value
-	Slots         map[string]*ir.Value
-	// Hyper holds the scalar inputs by name.
-	Hyper map[string]*ir.Value
-	// Decayed is nil when weight decay applies to every parameter, else a
-	// vector [P] of ones where it applies and zeros elsewhere.
-	Decayed *ir.Value
-	Options map[string]string
+// When ties something to the value of an option; the zero When always holds.
+type When struct{ Option, Value string }
+
+func (w When) holds(options map[string]string) bool {
+	return w.Option == "" || options[w.Option] == w.Value
 }
 
 // Optimizer is a registered update rule.
@@ -54,7 +48,7 @@ type Optimizer struct {
 	Hyper       []Hyper
 	Options     []Option
 	// Update appends the rule to s.G and returns the new parameters and the
-	// new slots.
+	// new slots, by name.
 	Update func(s *State) (params *ir.Value, slots map[string]*ir.Value)
 }
 
@@ -84,7 +78,35 @@ func Lookup(name string) (o *Optimizer, ok bool) {
 	return o, ok
 }
 
-// Resolve checks options and fills in defaults; given is not changed.
+// SlotsFor lists the slots that the rule has with resolved options.
+func (o *Optimizer) SlotsFor(options map[string]string) []Slot {
+	return filter(o.Slots, func(s Slot) bool { return s.When.holds(options) })
+}
+
+// HyperFor lists the scalars that the rule is fed with resolved options.
+func (o *Optimizer) HyperFor(options map[string]string) []Hyper {
+	return filter(o.Hyper, func(h Hyper) bool { return h.When.holds(options) })
+}
+
+func filter[T any](all []T, keep func(T) bool) []T {
+	var out []T
+	for _, x := range all {
+		if keep(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// OptionError is a problem with one option of a rule.
+type OptionError struct{ Optimizer, Option, Problem string }
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("optimizer %s: option %s: %s", e.Optimizer, e.Option, e.Problem)
+}
+
+// Resolve checks options and fills in defaults; given is not changed. The
+// error is an *OptionError.
 func (o *Optimizer) Resolve(given map[string]string) (map[string]string, error) {
 	options := map[string]string{}
 	var known []string
@@ -95,26 +117,70 @@ func (o *Optimizer) Resolve(given map[string]string) (map[string]string, error) 
 	for name, value := range given {
 		i := slices.Index(known, name)
 		if i < 0 {
-			return nil, fmt.Errorf("optimizer %s: no option %q; it has: %s", o.Name, name, strings.Join(known, ", "))
+			return nil, &OptionError{o.Name, name, fmt.Sprintf("there is no such option; there is %s", list(known))}
 		}
-		if !slices.Contains(o.Options[i].Values, value) {
-			return nil, fmt.Errorf("optimizer %s: option %s takes %s, not %q", o.Name, name, strings.Join(o.Options[i].Values, " or "), value)
+		if values := o.Options[i].Values; !slices.Contains(values, value) {
+			return nil, &OptionError{o.Name, name, fmt.Sprintf("takes %s, not %q", strings.Join(values, " or "), value)}
 		}
 		options[name] = value
 	}
 	return options, nil
 }
 
-func (s *State) add(a, b *ir.Value) *ir.Value { return s.G.One("update", ir.Binary{F: ir.Add}, a, b) }
-func (s *State) sub(a, b *ir.Value) *ir.Value { return s.G.One("update", ir.Binary{F: ir.Sub}, a, b) }
-func (s *State) mul(a, b *ir.Value) *ir.Value { return s.G.One("update", ir.Binary{F: ir.Mul}, a, b) }
-
-// decayedGrads returns grads + weight_decay·params where decay applies: L2
-// regularisation, coupled with the gradient as in PyTorch's SGD and Adam.
-func (s *State) decayedGrads() *ir.Value {
-	p := s.Params
-	if s.Decayed != nil {
-		p = s.mul(p, s.Decayed)
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
 	}
-	return s.add(s.Grads, s.mul(p, s.Hyper["weight_decay"]))
+	return strings.Join(names, ", ")
+}
+
+// Settings sorts what a user may say of a rule in one list into options, which
+// are resolved, and values of hyper-parameters by name. It takes the options
+// and every hyper-parameter that is not among those with a place of their own
+// (Reserved). given is not changed. The error is an *OptionError.
+func (o *Optimizer) Settings(given map[string]string) (options map[string]string, hyper map[string]float32, err error) {
+	switches, numbers := map[string]string{}, map[string]string{}
+	var names []string
+	for _, op := range o.Options {
+		names = append(names, op.Name)
+	}
+	for _, h := range o.Hyper {
+		if !Reserved(h.Name) {
+			names = append(names, h.Name)
+		}
+	}
+	for _, name := range sortedKeys(given) {
+		switch {
+		case slices.ContainsFunc(o.Options, func(op Option) bool { return op.Name == name }):
+			switches[name] = given[name]
+		case slices.Contains(names, name):
+			numbers[name] = given[name]
+		default:
+			return nil, nil, &OptionError{o.Name, name, fmt.Sprintf("%s has no such option; it has %s", o.Name, list(names))}
+		}
+	}
+	if options, err = o.Resolve(switches); err != nil {
+		return nil, nil, err
+	}
+	hyper = map[string]float32{}
+	for _, name := range sortedKeys(numbers) {
+		i := slices.IndexFunc(o.Hyper, func(h Hyper) bool { return h.Name == name })
+		h := o.Hyper[i]
+		if !h.When.holds(options) {
+			return nil, nil, &OptionError{o.Name, name, fmt.Sprintf("goes with %s %s only, which is %s", h.When.Option, h.When.Value, options[h.When.Option])}
+		}
+		if hyper[name], err = h.parse(numbers[name]); err != nil {
+			return nil, nil, &OptionError{o.Name, name, err.Error()}
+		}
+	}
+	return options, hyper, nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }

@@ -9,29 +9,28 @@ import "github.com/ortrain/ortrain/graphs/ir"
 //	v ← momentum·v + g
 //	p ← p − lr·v                      (plain)
 //	p ← p − lr·(g + momentum·v)       (Nesterov)
+//
+// Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization
+// and momentum in deep learning".
 func init() {
 	Register(&Optimizer{
 		Name:        "sgd",
 		Description: "SGD with momentum, Nesterov momentum on request, L2 weight decay",
 		Source:      "Sutskever et al. 2013; PyTorch's convention",
 		Slots:       []Slot{{Name: "momentum_buffer"}},
-		Hyper: []Hyper{
-			{"lr", 0.1, "learning rate"},
-			{"momentum", 0.9, "share of the velocity that is kept"},
-			{"weight_decay", 1e-4, "factor of the parameters added to their gradient"},
-		},
-		Options: []Option{{"nesterov", []string{"false", "true"}, "look ahead along the velocity"}},
-		Update:  sgd,
+		Hyper:       []Hyper{lr(0.1), momentum(0.9, "share of the velocity that is kept"), decay(1e-4, coupledHelp)},
+		Options:     []Option{{"nesterov", []string{"false", "true"}, "look ahead along the velocity"}},
+		Update:      sgd,
 	})
 }
 
 func sgd(s *State) (*ir.Value, map[string]*ir.Value) {
 	g := s.decayedGrads()
-	v := s.add(s.mul(s.Slots["momentum_buffer"], s.Hyper["momentum"]), g)
+	v := s.add(s.mul(s.Slots["momentum_buffer"], s.Hyper[Momentum]), g)
 	step := v
-	if s.Options["nesterov"] == "true" {
-		step = s.add(g, s.mul(v, s.Hyper["momentum"]))
+	if s.on("nesterov") {
+		step = s.add(g, s.mul(v, s.Hyper[Momentum]))
 	}
-	p := s.sub(s.Params, s.mul(step, s.Hyper["lr"]))
+	p := s.sub(s.Params, s.mul(step, s.Hyper[LR]))
 	return p, map[string]*ir.Value{"momentum_buffer": v}
 }
