@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/schedule"
@@ -48,9 +49,16 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 		t.cfg.Reporter.Step(p)
 	}
 	e := Epoch{Progress: p, HeldOut: t.heldName}
-	score, err := t.evaluate(ctx)
+	average := t.aside.average
+	err := t.endEpoch(ctx, epoch)
+	var score runtime.Score
+	if err == nil {
+		score, err = t.evaluate(ctx, t.useful(epoch+1))
+	}
 	if err != nil {
 		if ctx.Err() != nil {
+			// The epoch will be ended again after the resume.
+			t.aside.average = average
 			return e, t.stop(ctx, data.Position{Epoch: epoch, Batch: t.perEpoch})
 		}
 		return e, fmt.Errorf("evaluation after epoch %d: %w", epoch+1, err)
@@ -61,6 +69,9 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 	}
 	e.Seconds = time.Since(begun).Seconds()
 	t.best = max(t.best, e.Top1)
+	if t.stopped = t.judge(epoch, e.TestLoss, e.Top1); t.stopped {
+		t.cfg.Reporter.Note(fmt.Sprintf("stopping early: no improvement since epoch %d", t.aside.stopping.BestEpoch+1))
+	}
 	schedule.Observe(t.schedule, int(t.trainer.Steps()), schedule.Metrics{
 		schedule.ValidationLoss: e.TestLoss, schedule.ValidationError: 1 - e.Top1})
 	if err := t.log.Append(metrics.Epoch{
@@ -71,7 +82,7 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 	}); err != nil {
 		return e, err
 	}
-	if n := epoch + 1; n%t.recipe.Checkpoint.Every == 0 || n == t.recipe.Epochs || n == t.cfg.StopAfter {
+	if n := epoch + 1; n%t.recipe.Checkpoint.Every == 0 || n == t.recipe.Epochs || n == t.cfg.StopAfter || t.stopped {
 		if err := t.checkpoint(data.Position{Epoch: n}); err != nil {
 			return e, err
 		}
@@ -94,6 +105,7 @@ func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
 	if err != nil {
 		return lr, err
 	}
+	t.aside.step(t.trainer.View(), n)
 	correct := agreements(out.Logits, b.Targets, b.Count)
 	t.sums.Loss += float64(out.Loss) * float64(b.Count)
 	t.sums.Correct += correct
@@ -137,15 +149,15 @@ func (t *run) left(epoch, step int) time.Duration {
 // evalBatch is the number of images evaluated at a time.
 const evalBatch = 256
 
-// evaluate scores the held-out images with the present state.
-func (t *run) evaluate(ctx context.Context) (runtime.Score, error) {
+// evaluate scores the held-out images with the given weights.
+func (t *run) evaluate(ctx context.Context, state *artifact.State) (runtime.Score, error) {
 	begun := time.Now()
 	loader, err := data.NewEvalLoader(ctx, t.held, t.recipe, evalBatch)
 	if err != nil {
 		return runtime.Score{}, err
 	}
 	defer loader.Close()
-	score, err := t.evaluator.Evaluate(t.trainer.View(), batches(ctx, loader, func(done int) {
+	score, err := t.evaluator.Evaluate(state, batches(ctx, loader, func(done int) {
 		t.cfg.Reporter.Evaluating(done, t.held.Len())
 	}))
 	t.evalTime = time.Since(begun).Seconds()

@@ -72,7 +72,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		if err != nil {
 			return EvalResult{}, err
 		}
-		saved, err := runtime.ReadCheckpoint(filepath.Join(c.Run, CheckpointFile), m)
+		state, err := savedWeights(c.Run, m)
 		if err != nil {
 			return EvalResult{}, err
 		}
@@ -81,7 +81,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 			return EvalResult{}, err
 		}
 		defer e.Close()
-		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(saved.State, b) }
+		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(state, b) }
 		input, classes, name = m.Model.Input, m.Model.Classes, c.Run
 	} else {
 		k, err := runtime.NewClassifier(c.ONNX, opts)
@@ -135,6 +135,21 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	}, nil
 }
 
+// savedWeights returns the weights to use of a run's checkpoint: those that were
+// trained, or the average or the best ones where the recipe asks for them.
+func savedWeights(run string, m *artifact.Manifest) (*artifact.State, error) {
+	path := filepath.Join(run, CheckpointFile)
+	c, err := runtime.ReadCheckpoint(path, m)
+	if err != nil {
+		return nil, err
+	}
+	p, err := readPosition(c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return deploy(c, p), nil
+}
+
 // overlay replaces what is set in over.
 func overlay(d *recipe.Data, over recipe.Data) {
 	if over.Name != "" && over.Name != d.Name {
@@ -169,7 +184,7 @@ func widen(v []float32) []float64 {
 	return out
 }
 
-// Export writes the deployment model of a run: its checkpoint's parameters and
+// Export writes the deployment model of a run: its checkpoint's weights and
 // statistics in one ONNX file with a dynamic batch and the metadata that
 // Predict reads.
 func Export(run, out string) error {
@@ -177,7 +192,7 @@ func Export(run, out string) error {
 	if err != nil {
 		return err
 	}
-	saved, err := runtime.ReadCheckpoint(filepath.Join(run, CheckpointFile), m)
+	state, err := savedWeights(run, m)
 	if err != nil {
 		return err
 	}
@@ -190,7 +205,7 @@ func Export(run, out string) error {
 	for _, p := range base.GetMetadataProps() {
 		meta[p.GetKey()] = p.GetValue()
 	}
-	model, err := m.InferModel(saved.State.Params, saved.State.Stats, meta)
+	model, err := m.InferModel(state.Params, state.Stats, meta)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/schedule"
+	"github.com/ortrain/ortrain/tricks/stopping"
 )
 
 // run is a training run in progress.
@@ -36,6 +37,8 @@ type run struct {
 	log       *metrics.Log
 	perEpoch  int
 	best      float64
+	aside     aside
+	stopped   bool // the stopping rule has ended the run
 
 	start    data.Position
 	sums     sums
@@ -52,10 +55,15 @@ type sums struct {
 	Images  int     `json:"images"`
 }
 
-// position is what a checkpoint keeps beside the state.
+// position is what a checkpoint keeps beside the vectors.
 type position struct {
 	Sums     *sums           `json:"epoch,omitempty"`
 	Schedule json.RawMessage `json:"schedule,omitempty"`
+	Stopping *stopping.State `json:"stopping,omitempty"`
+	Stopped  bool            `json:"stopped,omitempty"`
+	// Deploy says which weights to export: "average", "best", or those that
+	// were trained.
+	Deploy string `json:"deploy,omitempty"`
 }
 
 // Train carries out a run: it checks everything that can be checked, builds
@@ -114,6 +122,12 @@ func (t *run) prepare() error {
 		return fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, t.data.Train.Len())
 	}
 	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
+		return err
+	}
+	if t.aside.averager, err = r.BuildAverage(); err != nil {
+		return err
+	}
+	if t.aside.rule, err = r.BuildStop(); err != nil {
 		return err
 	}
 	if t.lib, err = openLibrary(c.Library); err != nil {
@@ -182,6 +196,7 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	if t.lrAt < 0 {
 		return fmt.Errorf("optimizer %s has no learning rate", m.Optimizer.Name)
 	}
+	t.aside.begin(t.trainer.View())
 	if saved != nil {
 		if err := t.restore(saved); err != nil {
 			return fmt.Errorf("cannot resume: %s: %w", filepath.Join(t.cfg.Out, CheckpointFile), err)
@@ -202,19 +217,34 @@ func (t *run) restore(c *runtime.Checkpoint) error {
 			c.Step, c.Epoch, c.Batch, t.perEpoch)
 	}
 	t.best = c.BestAccuracy
-	var p position
-	if c.Schedule != "" {
-		if err := json.Unmarshal([]byte(c.Schedule), &p); err != nil {
-			return fmt.Errorf("its position is not readable: %w", err)
-		}
+	p, err := readPosition(c)
+	if err != nil {
+		return err
 	}
 	if p.Sums != nil {
 		t.sums = *p.Sums
+	}
+	if p.Stopping != nil {
+		t.aside.stopping = *p.Stopping
+	}
+	t.stopped = p.Stopped
+	if err := t.aside.load(c); err != nil {
+		return err
 	}
 	if p.Schedule != nil {
 		return schedule.LoadState(t.schedule, p.Schedule)
 	}
 	return nil
+}
+
+func readPosition(c *runtime.Checkpoint) (p position, err error) {
+	if c.Schedule == "" {
+		return p, nil
+	}
+	if err := json.Unmarshal([]byte(c.Schedule), &p); err != nil {
+		return p, fmt.Errorf("its position is not readable: %w", err)
+	}
+	return p, nil
 }
 
 func (t *run) close() {
@@ -248,14 +278,14 @@ func (t *run) train(ctx context.Context) (Result, error) {
 	if s := t.cfg.StopAfter; s > 0 {
 		last = min(last, s)
 	}
-	res := Result{Out: t.cfg.Out, Done: t.start.Epoch >= t.recipe.Epochs}
-	if t.start.Epoch < last {
+	res := Result{Out: t.cfg.Out}
+	if t.start.Epoch < last && !t.stopped {
 		loader, err := data.NewTrainLoader(ctx, t.data, t.recipe, t.start)
 		if err != nil {
 			return res, err
 		}
 		defer loader.Close()
-		for epoch := t.start.Epoch; epoch < last; epoch++ {
+		for epoch := t.start.Epoch; epoch < last && !t.stopped; epoch++ {
 			e, err := t.epoch(ctx, loader, epoch)
 			if err != nil {
 				return res, err
@@ -263,7 +293,7 @@ func (t *run) train(ctx context.Context) (Result, error) {
 			res.Last = e
 		}
 	}
-	res.Done = last >= t.recipe.Epochs
+	res.Done = last >= t.recipe.Epochs || t.stopped
 	res.Seconds = time.Since(t.begun).Seconds()
 	// A session that found nothing left to train reports what the run reached.
 	if rows := t.log.Epochs(); res.Last.Epochs == 0 && len(rows) > 0 {
@@ -274,7 +304,12 @@ func (t *run) train(ctx context.Context) (Result, error) {
 
 // finish writes what can be made from the state: the model and the curves.
 func (t *run) finish() error {
-	state := t.trainer.View()
+	rows := t.log.Epochs()
+	state := t.useful(len(rows))
+	if t.aside.best != nil && (t.stopped || len(rows) >= t.recipe.Epochs) {
+		state = t.aside.best
+		t.cfg.Reporter.Note(fmt.Sprintf("the model is that of epoch %d, the best", t.aside.stopping.BestEpoch+1))
+	}
 	model, err := t.trainer.Manifest().InferModel(state.Params, state.Stats, modelInfo(t.recipe, t.data).Metadata())
 	if err != nil {
 		return err
@@ -286,7 +321,6 @@ func (t *run) finish() error {
 	if err := artifact.WriteFile(filepath.Join(t.cfg.Out, ModelFile), b); err != nil {
 		return err
 	}
-	rows := t.log.Epochs()
 	if len(rows) == 0 {
 		return nil
 	}
@@ -306,9 +340,19 @@ func (t *run) finish() error {
 func (t *run) checkpoint(at data.Position) error {
 	c := t.trainer.Snapshot()
 	c.Epoch, c.Batch, c.Seed, c.RecipeHash, c.BestAccuracy = at.Epoch, at.Batch, t.recipe.Seed, t.hash, t.best
-	var p position
+	t.aside.save(c)
+	p := position{Stopped: t.stopped}
 	if at.Batch > 0 {
 		p.Sums = &t.sums
+	}
+	if t.aside.rule != nil {
+		p.Stopping = &t.aside.stopping
+	}
+	switch {
+	case t.aside.best != nil && (t.stopped || at.Epoch >= t.recipe.Epochs):
+		p.Deploy = "best"
+	case t.aside.averager != nil && t.aside.averager.Started(at.Epoch, t.recipe.Epochs):
+		p.Deploy = "average"
 	}
 	var err error
 	if p.Schedule, err = schedule.SaveState(t.schedule); err != nil {

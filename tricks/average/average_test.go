@@ -47,7 +47,7 @@ func TestSWA(t *testing.T) {
 	avg := []float32{99}
 	for epoch := range 8 {
 		s.EpochEnd(avg, []float32{float32(epoch * epoch)}, epoch, 8)
-		if started := s.Started(epoch+1, 8); started != (epoch >= 6) {
+		if started := s.Started(epoch+1, 8); started != (epoch == 7) {
 			t.Errorf("started after epoch %d: %v", epoch, started)
 		}
 	}

@@ -39,8 +39,9 @@ func (s SWA) EpochEnd(avg, weights []float32, epoch, epochs int) {
 	}
 }
 
-// Started implements Averager.
-func (s SWA) Started(epochsDone, epochs int) bool { return epochsDone > s.first(epochs) }
+// Started implements Averager: the average is used once it is complete, since
+// every use costs a pass over the training images.
+func (s SWA) Started(epochsDone, epochs int) bool { return epochsDone >= epochs }
 
 // RecomputeStats implements Averager.
 func (SWA) RecomputeStats() bool { return true }

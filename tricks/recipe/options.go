@@ -138,6 +138,12 @@ func (r *Recipe) checkTricks() error {
 	if _, err := r.augmentOptions(); err != nil {
 		return err
 	}
+	if _, err := r.averageOptions(); err != nil {
+		return err
+	}
+	if _, err := r.stopOptions(); err != nil {
+		return err
+	}
 	_, err := r.targetOptions()
 	return err
 }

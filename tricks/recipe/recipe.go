@@ -29,13 +29,18 @@ type Recipe struct {
 	// core.
 	Threads int `yaml:"threads"`
 	// Provider is the execution provider, such as "cpu".
-	Provider   string     `yaml:"provider"`
-	Data       Data       `yaml:"data"`
-	Model      Model      `yaml:"model"`
-	Optimizer  Optimizer  `yaml:"optimizer"`
-	Schedule   Schedule   `yaml:"schedule"`
-	Augment    Augment    `yaml:"augment,omitempty"`
-	Target     Target     `yaml:"target,omitempty"`
+	Provider  string    `yaml:"provider"`
+	Data      Data      `yaml:"data"`
+	Model     Model     `yaml:"model"`
+	Optimizer Optimizer `yaml:"optimizer"`
+	Schedule  Schedule  `yaml:"schedule"`
+	Augment   Augment   `yaml:"augment,omitempty"`
+	Target    Target    `yaml:"target,omitempty"`
+	// Average, if set, names an average of the weights that is evaluated and
+	// exported in their place.
+	Average Step `yaml:"average,omitempty"`
+	// Stop, if set, names a rule that may end the run early.
+	Stop       Step       `yaml:"stop,omitempty"`
 	Checkpoint Checkpoint `yaml:"checkpoint"`
 
 	file  string
@@ -124,16 +129,20 @@ type Augment []Step
 // IsZero makes an absent list absent in YAML, and an empty one not.
 func (a Augment) IsZero() bool { return a == nil }
 
-// Step is one transform. In YAML it is a mapping, or just the name.
+// Step names one trick with its options: a transform of images, an average of
+// the weights, a stopping rule. In YAML it is a mapping, or just the name.
 type Step struct {
-	// Name is a registered pixel transform.
+	// Name is registered with the tricks of the kind.
 	Name string `yaml:"name"`
-	// Options are the keys of the transform.
+	// Options are the keys of the trick.
 	Options map[string]any `yaml:",inline"`
 }
 
 // SetScalar implements strict.Scalar.
 func (s *Step) SetScalar(name string) { *s = Step{Name: name} }
+
+// IsZero makes an absent trick absent in YAML.
+func (s Step) IsZero() bool { return s.Name == "" && len(s.Options) == 0 }
 
 // Target maps the names of registered target tricks to their options.
 type Target struct {

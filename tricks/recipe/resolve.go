@@ -41,6 +41,8 @@ func (r *Recipe) clone() *Recipe {
 		out.Augment[i].Options = maps.Clone(out.Augment[i].Options)
 	}
 	out.Target.Tricks = maps.Clone(r.Target.Tricks)
+	out.Average.Options = maps.Clone(r.Average.Options)
+	out.Stop.Options = maps.Clone(r.Stop.Options)
 	out.lines = maps.Clone(r.lines)
 	return &out
 }
@@ -113,7 +115,7 @@ func (r *Recipe) resolveTricks() error {
 			return err
 		}
 	}
-	return nil
+	return r.resolveRun()
 }
 
 // The largest values that are not a slip of the keyboard.
