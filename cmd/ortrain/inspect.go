@@ -81,11 +81,22 @@ func (e *environment) printManifest(in *job.Inspection) {
 		hyper = append(hyper, h.Name)
 	}
 	e.field("optimizer", "%s%s, fed with %s", m.Optimizer.Name, options(m.Optimizer.Options), strings.Join(hyper, ", "))
-	e.field("step", "batch %d, lowered for %s, opset %d, seed %d, by %s", m.Batch, m.Lowering, m.Opset, m.Seed, m.Producer)
+	if len(m.Optimizer.Gradient) > 0 {
+		e.field("gradient", "%s, then the optimizer", strings.Join(m.Optimizer.Gradient, ", "))
+	}
+	e.field("step", "batch %d, lowered for %s%s, opset %d, seed %d, by %s", m.Batch, m.Lowering, blocks(m.Block), m.Opset, m.Seed, m.Producer)
 	e.field("hash", "%s", m.Hash)
 	if r := in.Run; r != nil {
 		e.printRun(r)
 	}
+}
+
+// blocks says how a step's values lie in memory.
+func blocks(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in blocks of %d channels", n)
 }
 
 func (e *environment) printRun(r *job.RunState) {
@@ -178,6 +189,9 @@ func (e *environment) printLayout(m *artifact.Manifest, all bool) {
 	}
 	add(artifact.Params, m.Parameters)
 	add(artifact.Stats, m.Statistics)
+	for _, r := range m.Random {
+		rows = append(rows, []string{artifact.Noise, r.Name, dims(r.Shape), count(r.Offset), count(r.Size), ""})
+	}
 	var slots []string
 	for _, s := range m.Slots {
 		slots = append(slots, s.Name)
@@ -188,6 +202,9 @@ func (e *environment) printLayout(m *artifact.Manifest, all bool) {
 		e.out.printf(", %s [%s]", s, count(m.ParamCount()))
 	}
 	e.out.printf(", %s [%s]\n", artifact.Stats, count(m.StatCount()))
+	if m.NoiseCount() > 0 {
+		e.out.printf("drawn anew for each step: %s [%s]\n", artifact.Noise, count(m.NoiseCount()))
+	}
 	hidden := 0
 	if !all && len(rows) > fewTensors {
 		hidden = len(rows) - fewTensors

@@ -67,6 +67,7 @@ func (e *environment) print(l listing, asJSON bool) error {
 }
 
 // optionInfo is a switch of a model or an optimizer; the default comes first.
+// One without values takes a number from 0 up to 1, by default 0.
 type optionInfo struct {
 	Name   string   `json:"name"`
 	Values []string `json:"values"`
