@@ -1,4 +1,4 @@
-package pil
+package pil_test
 
 import (
 	"encoding/csv"
@@ -10,42 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// formulaImage repeats tools/parity/pixels/images.py.
-func formulaImage(t testing.TB, name string) Image {
-	t.Helper()
-	kind, size, _ := strings.Cut(name, ".")
-	var m Image
-	if _, err := fmt.Sscanf(size, "%dx%dx%d", &m.W, &m.H, &m.C); err != nil {
-		t.Fatalf("image %s: %v", name, err)
-	}
-	seed := uint64(0xCBF29CE484222325)
-	for _, b := range []byte(name) {
-		seed = (seed ^ uint64(b)) * 0x100000001B3
-	}
-	m.Pix = make([]uint8, m.W*m.H*m.C)
-	for i := range m.Pix {
-		z := seed + uint64(i+1)*0x9E3779B97F4A7C15
-		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-		z = (z ^ z>>27) * 0x94D049BB133111EB
-		z ^= z >> 31
-		c, x, y := i%m.C, i/m.C%m.W, i/m.C/m.W
-		switch kind {
-		case "noise":
-			m.Pix[i] = uint8(z >> 56)
-		case "photo":
-			m.Pix[i] = uint8(40 + (5*x+3*y+40*c)%128 + int(z>>59))
-		case "dark":
-			m.Pix[i] = uint8((z >> 56) % 3)
-		case "flat":
-			m.Pix[i] = uint8(17 + 60*c)
-		default:
-			t.Fatalf("unknown image %s", name)
-		}
-	}
-	return m
-}
+	. "github.com/ortrain/ortrain/tricks/pixel/pil"
+	"github.com/ortrain/ortrain/tricks/pixel/pil/formula"
+)
 
 var goldenFill = Colour{124, 116, 104}
 
@@ -135,7 +103,7 @@ func TestAgainstPillow(t *testing.T) {
 	names := rows[0][2:]
 	var images []Image
 	for _, n := range names {
-		images = append(images, formulaImage(t, n))
+		images = append(images, formula.Image(n))
 	}
 	compared, failed := 0, map[string]int{}
 	for _, row := range rows[1:] {
