@@ -29,6 +29,7 @@ func init() {
 				{"shortcut", []string{"A", "B"}, "where the shape changes: A pads with zeros, B projects by a 1×1 convolution"},
 				{"preact", []string{"false", "true"}, "norm and activation before each convolution (He et al. 2016)"},
 				{"zero_gamma", []string{"false", "true"}, "start the last norm of each block at zero"},
+				{"init", nn.Initialisers(), "how the weights are filled"},
 				{"dropout", nil, "share of the pooled features dropped before the linear layer, 0 to 1"},
 				{"stochastic_depth", nil, "share of images that skip the last block, growing linearly from the first, 0 to 1"},
 			},
@@ -43,6 +44,7 @@ func resnetSmall(b *nn.Builder, x *ir.Value, c Config, n int) *ir.Value {
 	preact := c.Options["preact"] == "true"
 	project := c.Options["shortcut"] == "B"
 	b.ZeroGamma = c.Options["zero_gamma"] == "true"
+	b.Init = nn.Initialiser(c.Options["init"])
 
 	x = b.Conv("conv1", x, 16, 3, ir.Window(1, 1))
 	if !preact {

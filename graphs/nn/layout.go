@@ -2,12 +2,9 @@ package nn
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/ortrain/ortrain/graphs/ir"
 )
-
-func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 
 // Layout is what a model declares, in order of declaration.
 type Layout struct {

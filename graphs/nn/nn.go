@@ -9,6 +9,7 @@ package nn
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ortrain/ortrain/graphs/ir"
 )
@@ -54,6 +55,8 @@ type Builder struct {
 	Source Source
 	// Training selects batch statistics and records StatUpdates.
 	Training bool
+	// Init fills the weights of convolutions and linear layers.
+	Init Initialiser
 	// ZeroGamma starts the last norm of each residual branch at zero.
 	ZeroGamma bool
 	// StatUpdates lists what the training graph has to do to the running
@@ -64,13 +67,13 @@ type Builder struct {
 // Epsilon is the constant of batch normalisation, PyTorch's default.
 const Epsilon = 1e-5
 
-// Conv declares NAME.weight (out × in/groups × k × k, He normal over the
-// fan-out as torchvision does, no bias) and applies it.
+// Conv declares NAME.weight (out × in/groups × k × k, filled by b.Init, no
+// bias) and applies it.
 func (b *Builder) Conv(name string, x *ir.Value, out, k int, attr ir.ConvAttr) *ir.Value {
 	w := b.Source.Param(Tensor{
 		Name:  name + ".weight",
 		Shape: ir.Shape{out, x.Shape[1] / attr.Groups, k, k},
-		Init:  ir.Init{Kind: ir.InitHeNormal, Fan: out * k * k / attr.Groups},
+		Init:  b.Init.weights(x.Shape[1]/attr.Groups*k*k, out/attr.Groups*k*k),
 	})
 	return b.G.One(name, ir.Conv{ConvAttr: attr}, x, w)
 }
@@ -149,17 +152,17 @@ func (b *Builder) Add(name string, x, y *ir.Value) *ir.Value {
 	return b.G.One(name, ir.Binary{F: ir.Add}, x, y)
 }
 
-// Linear declares NAME.weight (out × in) and NAME.bias [out], both drawn from
-// U(−1/√in, 1/√in) as PyTorch's Linear does, and returns x·weightᵀ + bias for
-// x N×in.
+// Linear declares NAME.weight (out × in), filled by b.Init, and NAME.bias
+// [out], drawn from U(−1/√in, 1/√in) as PyTorch's Linear does, and returns
+// x·weightᵀ + bias for x N×in.
 func (b *Builder) Linear(name string, x *ir.Value, out int) *ir.Value {
 	if len(x.Shape) != 2 {
 		panic(fmt.Sprintf("nn: linear %q takes a matrix, have %v", name, x.Shape))
 	}
 	in := x.Shape[1]
-	init := ir.Init{Kind: ir.InitUniform, Bound: 1 / sqrt(in)}
-	w := b.Source.Param(Tensor{Name: name + ".weight", Shape: ir.Shape{out, in}, Init: init})
-	bias := b.Source.Param(Tensor{Name: name + ".bias", Shape: ir.Shape{out}, Init: init, Bias: true})
+	w := b.Source.Param(Tensor{Name: name + ".weight", Shape: ir.Shape{out, in}, Init: b.Init.weights(in, out)})
+	bias := b.Source.Param(Tensor{Name: name + ".bias", Shape: ir.Shape{out}, Bias: true,
+		Init: ir.Init{Kind: ir.InitUniform, Bound: 1 / math.Sqrt(float64(in))}})
 	y := b.G.One(name+".matmul", ir.MatMul{TransB: true}, x, w)
 	return b.G.One(name, ir.Binary{F: ir.Add}, y, bias)
 }
