@@ -71,6 +71,7 @@ $(PYTHON):
 
 parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/golden_resnet20.py --check
+	$(PYTHON) tools/parity/optimizers/golden_optimizers.py --check
 	$(GO) test -count=1 ./tools/parity/...
 	rm -rf runs/parity
 	bin/ortrain train --data mnist --model resnet20 --epochs 1 --limit 256 --out runs/parity

@@ -1,6 +1,10 @@
 package optimizer
 
-import "github.com/ortrain/ortrain/graphs/ir"
+import (
+	"slices"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+)
 
 // layers cuts flat vectors [P] into stretches, some of which are looked at as
 // matrices, row by row. It is how rules see single tensors (one row each) or
@@ -55,12 +59,13 @@ func (t stretch) shape() ir.Shape {
 	return ir.Shape{t.columns}
 }
 
+// split returns the stretches of x; the slice is the caller's.
 func (l *layers) split(x *ir.Value) []*ir.Value {
 	shapes := make([]ir.Shape, len(l.stretches))
 	for i, t := range l.stretches {
 		shapes[i] = t.shape()
 	}
-	return l.s.G.Apply("layers", ir.Split{Parts: shapes}, x)
+	return slices.Clone(l.s.G.Apply("layers", ir.Split{Parts: shapes}, x))
 }
 
 // norms returns the Euclidean norm of every row of x [P], a vector [R].
