@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -51,6 +53,9 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	r := recipe.Default()
 	if c.Run != "" {
 		var err error
+		if err = checkRun(c.Run); err != nil {
+			return EvalResult{}, err
+		}
 		if r, err = recipe.Load(filepath.Join(c.Run, RecipeFile)); err != nil {
 			return EvalResult{}, err
 		}
@@ -135,6 +140,14 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	}, nil
 }
 
+// checkRun reports a folder that is not a run's.
+func checkRun(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, RecipeFile)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no run at %s (no %s in it); give the folder that train wrote with --out", dir, RecipeFile)
+	}
+	return nil
+}
+
 // savedWeights returns the weights to use of a run's checkpoint: those that were
 // trained, or the average or the best ones where the recipe asks for them.
 func savedWeights(run string, m *artifact.Manifest) (*artifact.State, error) {
@@ -188,6 +201,9 @@ func widen(v []float32) []float64 {
 // statistics in one ONNX file with a dynamic batch and the metadata that
 // Predict reads.
 func Export(run, out string) error {
+	if err := checkRun(run); err != nil {
+		return err
+	}
 	m, err := artifact.Read(filepath.Join(run, ArtifactsDir))
 	if err != nil {
 		return err

@@ -29,13 +29,13 @@ func openLibrary(explicit string) (runtime.Library, error) {
 }
 
 // checkNames reports an unknown model, optimizer or provider as a mistake of
-// the recipe's key.
+// the recipe's key, and completes the optimizer's options.
 func checkNames(r *recipe.Recipe) error {
 	if _, ok := models.Lookup(r.Model.Name); !ok {
 		return strict.Errorf("model.name", "unknown model %q%s", r.Model.Name, nearest.Hint(r.Model.Name, models.Names()))
 	}
-	if _, ok := optimizer.Lookup(r.Optimizer.Name); !ok {
-		return strict.Errorf("optimizer.name", "unknown optimizer %q%s", r.Optimizer.Name, nearest.Hint(r.Optimizer.Name, optimizer.Names()))
+	if err := checkOptimizer(r); err != nil {
+		return err
 	}
 	if err := runtime.CheckProvider(r.Provider); err != nil {
 		return strict.Within("provider", err)
@@ -50,24 +50,14 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		Model: r.Model.Name,
 		Config: models.Config{
 			Classes: len(d.Classes), Input: [3]int{d.Size.C, d.Size.H, d.Size.W}, Options: r.Model.Options},
-		Optimizer: r.Optimizer.Name, OptimizerOptions: map[string]string{},
+		Optimizer: r.Optimizer.Name, OptimizerOptions: options, Gradient: transforms(r),
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
 		Batch:              r.Batch, Seed: r.Seed,
 		Lowering: lower.Options{
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
 			Metadata: modelInfo(r, d).Metadata()},
 	}
-	for k, v := range r.Optimizer.Options {
-		s.OptimizerOptions[k] = v
-	}
-	if opt, ok := optimizer.Lookup(r.Optimizer.Name); ok && hasOption(opt, "nesterov") {
-		s.OptimizerOptions["nesterov"] = fmt.Sprint(r.Optimizer.Nesterov)
-	}
 	return s
-}
-
-func hasOption(o *optimizer.Optimizer, name string) bool {
-	return slices.ContainsFunc(o.Options, func(op optimizer.Option) bool { return op.Name == name })
 }
 
 func threads(n int) int {
@@ -87,21 +77,6 @@ func modelInfo(r *recipe.Recipe, d *data.Dataset) runtime.ModelInfo {
 		info.Std = append(info.Std, float32(v))
 	}
 	return info
-}
-
-// hyper is the part of the step's scalars that does not change over a run.
-func hyper(r *recipe.Recipe, m *artifact.Manifest) map[string]float32 {
-	known := map[string]float32{
-		"momentum":     float32(r.Optimizer.Momentum),
-		"weight_decay": float32(r.Optimizer.WeightDecay),
-	}
-	values := map[string]float32{}
-	for _, h := range m.Hyper {
-		if v, ok := known[h.Name]; ok {
-			values[h.Name] = v
-		}
-	}
-	return values
 }
 
 // checkOut refuses a run folder that would be overwritten, or that cannot be
