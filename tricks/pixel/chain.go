@@ -115,6 +115,7 @@ type Worker struct {
 	stream *rng.Stream
 	params []Params
 	buffer [2]Image
+	memory scratch
 	unfuse bool // for tests: take the general path
 	doing  string
 }
@@ -160,6 +161,7 @@ func (w *Worker) sample(l *link, i int, seed uint64, epoch, index int) {
 	} else {
 		w.params[i] = l.planes.Sample(w.stream, l.in)
 	}
+	w.params[i].scratch = &w.memory
 }
 
 // fuse returns the single window that all transforms of pixels amount to, if

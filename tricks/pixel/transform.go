@@ -41,6 +41,8 @@ type Params struct {
 	Float [8]float64
 	// Seed feeds transforms that need more randomness than there are slots.
 	Seed uint64
+
+	scratch *scratch // lent by the worker, or made when first asked for
 }
 
 // Info is what a transform may depend on.

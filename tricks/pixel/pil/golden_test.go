@@ -11,45 +11,45 @@ import (
 	"strings"
 	"testing"
 
-	. "github.com/ortrain/ortrain/tricks/pixel/pil"
+	"github.com/ortrain/ortrain/tricks/pixel/pil"
 	"github.com/ortrain/ortrain/tricks/pixel/pil/formula"
 )
 
-var goldenFill = Colour{124, 116, 104}
+var goldenFill = pil.Colour{124, 116, 104}
 
 // operate carries out one row of the golden file.
-func operate(t *testing.T, name, argument string, src Image) Image {
+func operate(t *testing.T, name, argument string, src pil.Image) pil.Image {
 	t.Helper()
-	dst := Image{src.W, src.H, src.C, make([]uint8, len(src.Pix))}
+	dst := pil.Image{src.W, src.H, src.C, make([]uint8, len(src.Pix))}
 	for i := range dst.Pix {
 		dst.Pix[i] = 0xAA // an operation writes everything
 	}
 	v, err := strconv.ParseFloat(argument, 64)
 	name, filter, _ := strings.Cut(name, "_")
-	f := map[string]Filter{"nearest": Nearest, "bilinear": Bilinear, "bicubic": Bicubic, "lanczos": Lanczos, "box": Box}[filter]
+	f := map[string]pil.Filter{"nearest": pil.Nearest, "bilinear": pil.Bilinear, "bicubic": pil.Bicubic, "lanczos": pil.Lanczos, "box": pil.Box}[filter]
 	switch name {
 	case "invert":
-		Invert(dst, src)
+		pil.Invert(dst, src)
 		return dst
 	case "autocontrast":
-		AutoContrast(dst, src)
+		pil.AutoContrast(dst, src)
 		return dst
 	case "equalize":
-		Equalize(dst, src)
+		pil.Equalize(dst, src)
 		return dst
 	case "grayscale":
-		Grayscale(dst, src)
+		pil.Grayscale(dst, src)
 		return dst
 	case "resize":
 		var part, to int
 		if _, err := fmt.Sscanf(argument, "%d:%d", &part, &to); err != nil {
 			t.Fatal(err)
 		}
-		w := Crop{W: max(1, src.W*part/100), H: max(1, src.H*part/120)}
+		w := pil.Crop{W: max(1, src.W*part/100), H: max(1, src.H*part/120)}
 		w.X, w.Y = (src.W-w.W)/2, (src.H-w.H)/3
 		dst.W, dst.H = max(1, src.W*to/100), max(1, src.H*to/100)
 		dst.Pix = make([]uint8, dst.W*dst.H*dst.C)
-		new(Resizer).Resize(dst, src, w, f)
+		new(pil.Resizer).Resize(dst, src, w, f)
 		return dst
 	}
 	if err != nil {
@@ -57,31 +57,31 @@ func operate(t *testing.T, name, argument string, src Image) Image {
 	}
 	switch name {
 	case "solarize":
-		Solarize(dst, src, v)
+		pil.Solarize(dst, src, v)
 	case "posterize":
-		Posterize(dst, src, int(v))
+		pil.Posterize(dst, src, int(v))
 	case "brightness":
-		Brightness(dst, src, v)
+		pil.Brightness(dst, src, v)
 	case "contrast":
-		Contrast(dst, src, v)
+		pil.Contrast(dst, src, v)
 	case "color":
-		Color(dst, src, v)
+		pil.Color(dst, src, v)
 	case "sharpness":
-		Sharpness(dst, src, v)
+		pil.Sharpness(dst, src, v)
 	case "shearx":
-		ShearX(dst, src, v, f, goldenFill)
+		pil.ShearX(dst, src, v, f, goldenFill)
 	case "sheary":
-		ShearY(dst, src, v, f, goldenFill)
+		pil.ShearY(dst, src, v, f, goldenFill)
 	case "translatex":
-		TranslateX(dst, src, v, f, goldenFill)
+		pil.TranslateX(dst, src, v, f, goldenFill)
 	case "translatey":
-		TranslateY(dst, src, v, f, goldenFill)
+		pil.TranslateY(dst, src, v, f, goldenFill)
 	case "rotate":
-		Rotate(dst, src, v, f, goldenFill)
+		pil.Rotate(dst, src, v, f, goldenFill)
 	case "hue":
-		Hue(dst, src, v)
+		pil.Hue(dst, src, v)
 	case "blur":
-		new(Blur).Gaussian(dst, src, v)
+		new(pil.Blur).Gaussian(dst, src, v)
 	default:
 		t.Fatalf("unknown operation %s", name)
 	}
@@ -101,7 +101,7 @@ func TestAgainstPillow(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := rows[0][2:]
-	var images []Image
+	var images []pil.Image
 	for _, n := range names {
 		images = append(images, formula.Image(n))
 	}

@@ -1,0 +1,190 @@
+package pixel
+
+import (
+	_ "embed" // the card
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/ortrain/ortrain/tricks"
+	"github.com/ortrain/ortrain/tricks/pixel/pil"
+	"github.com/ortrain/ortrain/tricks/rng"
+	"github.com/ortrain/ortrain/tricks/strict"
+)
+
+//go:embed pcacolour.md
+var pcaColourCard string
+
+func init() {
+	Transforms.Register(tricks.Trick{
+		Name:    "pca_colour",
+		Summary: "shift all pixels along the principal components of the data's colours",
+		Card:    pcaColourCard,
+	}, func() Options {
+		o := &PCAColourOptions{Std: 0.1, Values: append([]float64(nil), imageNetPCA.Values[:]...)}
+		for _, row := range imageNetPCA.Vectors {
+			o.Vectors = append(o.Vectors, row[:]...)
+		}
+		return o
+	})
+}
+
+// PCA is an eigen decomposition of the covariance of red, green and blue of
+// pixels scaled to [0, 1]: component i has the eigenvalue Values[i], from the
+// largest down, and the unit vector Vectors[0][i], Vectors[1][i],
+// Vectors[2][i].
+type PCA struct {
+	Values  [3]float64
+	Vectors [3][3]float64
+}
+
+// imageNetPCA are the constants of fb.resnet.torch and its descendants.
+var imageNetPCA = PCA{
+	Values: [3]float64{0.2175, 0.0188, 0.0045},
+	Vectors: [3][3]float64{
+		{-0.5675, 0.7192, 0.4009},
+		{-0.5808, -0.0045, -0.8140},
+		{-0.5836, -0.6948, 0.4203},
+	},
+}
+
+// MeasurePCA computes the decomposition over all pixels of n images, which
+// read gives one by one, such as a data set's Read. It fails when read does or
+// an image does not have three channels.
+func MeasurePCA(n int, read func(i int, m *Image) error) (PCA, error) {
+	var m Image
+	var sum [3]float64
+	var products [3][3]float64
+	pixels := 0.0
+	for i := range n {
+		if err := read(i, &m); err != nil {
+			return PCA{}, fmt.Errorf("colour components: image %d: %w", i, err)
+		}
+		if m.C != 3 {
+			return PCA{}, fmt.Errorf("colour components: image %d has %d channels, not 3", i, m.C)
+		}
+		// The sums of one image are exact integers.
+		var s [3]uint64
+		var q [3][3]uint64
+		for p := m.Pix; len(p) >= 3; p = p[3:] {
+			v := [3]uint64{uint64(p[0]), uint64(p[1]), uint64(p[2])}
+			for a := range v {
+				s[a] += v[a]
+				for b := a; b < 3; b++ {
+					q[a][b] += v[a] * v[b]
+				}
+			}
+		}
+		for a := range s {
+			sum[a] += float64(s[a]) / 255
+			for b := a; b < 3; b++ {
+				products[a][b] += float64(q[a][b]) / (255 * 255)
+			}
+		}
+		pixels += float64(m.W * m.H)
+	}
+	if pixels == 0 {
+		return PCA{}, errors.New("colour components: there are no pixels")
+	}
+	cov := mat.NewSymDense(3, nil)
+	for a := range sum {
+		for b := a; b < 3; b++ {
+			cov.SetSym(a, b, products[a][b]/pixels-sum[a]/pixels*(sum[b]/pixels))
+		}
+	}
+	var eigen mat.EigenSym
+	if !eigen.Factorize(cov, true) {
+		return PCA{}, errors.New("colour components: the eigen decomposition did not converge")
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	values := eigen.Values(nil) // from the smallest up
+	var out PCA
+	for i := range 3 {
+		out.Values[i] = max(values[2-i], 0)
+		for c := range 3 {
+			out.Vectors[c][i] = vectors.At(c, 2-i)
+		}
+	}
+	return out, nil
+}
+
+// PCAColour adds Σ p_i·α_i·λ_i to every pixel, α_i drawn from N(0, Std²) once
+// an image, p_i and λ_i the components' vectors and eigenvalues (Krizhevsky et
+// al. 2012, "ImageNet classification with deep convolutional neural networks",
+// §4.1). The sum is rounded to 8 bits and clipped.
+type PCAColour struct {
+	PCA PCA
+	Std float64
+}
+
+// Size implements Transform.
+func (PCAColour) Size(in Size) Size { return in }
+
+// Sample implements Transform. Float[0…2] are what is added to red, green and
+// blue, in levels of 0 to 255.
+func (t PCAColour) Sample(r *rng.Stream, _ Size) (p Params) {
+	for i, value := range t.PCA.Values {
+		a := r.NormFloat64() * t.Std * value * 255
+		for c := range 3 {
+			p.Float[c] += t.PCA.Vectors[c][i] * a
+		}
+	}
+	return p
+}
+
+// Apply implements Pixels.
+func (PCAColour) Apply(dst, src *Image, p *Params) {
+	pil.Offset(dst.view(), src.view(), [3]float64{p.Float[0], p.Float[1], p.Float[2]})
+}
+
+// PCAColourOptions are the recipe keys of PCA colour.
+type PCAColourOptions struct {
+	// Std is the standard deviation of the random factors.
+	Std float64 `yaml:"std"`
+	// Values are the three eigenvalues, of pixels scaled to [0, 1].
+	Values []float64 `yaml:"values"`
+	// Vectors are the nine numbers of the eigenvectors: red of each
+	// component, green of each, blue of each.
+	Vectors []float64 `yaml:"vectors"`
+}
+
+// Validate implements Options.
+func (o *PCAColourOptions) Validate() error {
+	if err := checkWithin("std", o.Std, 0, 100); err != nil {
+		return err
+	}
+	if len(o.Values) != 3 {
+		return strict.Errorf("values", "needs 3 eigenvalues, got %d", len(o.Values))
+	}
+	if len(o.Vectors) != 9 {
+		return strict.Errorf("vectors", "needs 9 numbers, red, green and blue of 3 components each, got %d", len(o.Vectors))
+	}
+	for _, v := range o.Values {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return strict.Errorf("values", "eigenvalues are not negative, got %v", o.Values)
+		}
+	}
+	for i := range 3 {
+		x, y, z := o.Vectors[i], o.Vectors[3+i], o.Vectors[6+i]
+		if n := math.Sqrt(x*x + y*y + z*z); !(math.Abs(n-1) < 0.01) {
+			return strict.Errorf("vectors", "component %d has length %.3g, not 1 (the columns are the components)", i+1, n)
+		}
+	}
+	return nil
+}
+
+// Build implements Options.
+func (o *PCAColourOptions) Build(info Info) (Transform, error) {
+	if info.In.C != 3 {
+		return nil, fmt.Errorf("needs images with 3 channels, these have %d; leave pca_colour out", info.In.C)
+	}
+	t := PCAColour{Std: o.Std}
+	copy(t.PCA.Values[:], o.Values)
+	for i, v := range o.Vectors {
+		t.PCA.Vectors[i/3][i%3] = v
+	}
+	return t, nil
+}
