@@ -181,7 +181,7 @@ func (t *run) measure(ctx context.Context, epoch int) error {
 		if err := t.trainer.SetState(&artifact.State{Params: a.average.Params, Slots: slots, Stats: zero}); err != nil {
 			return err
 		}
-		_, err = t.trainer.Step(b.Images, b.Targets, t.hyper)
+		_, err = t.trainer.Step(b.Images, b.Targets, t.hyper.values)
 		b.Release()
 		if err != nil {
 			return err

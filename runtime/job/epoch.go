@@ -100,8 +100,7 @@ func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
 	defer b.Release()
 	n := int(t.trainer.Steps())
 	lr := t.schedule.LR(n)
-	t.hyper[t.lrAt] = float32(lr)
-	out, err := t.trainer.Step(b.Images, b.Targets, t.hyper)
+	out, err := t.trainer.Step(b.Images, b.Targets, t.hyper.at(n, lr))
 	if err != nil {
 		return lr, err
 	}

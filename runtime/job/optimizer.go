@@ -142,7 +142,7 @@ func newFeed(values []float32, m *artifact.Manifest) (feed, error) {
 
 // at sets the scalars of step n, from 0; the trainer's count of steps is n, and
 // a resumed run counts on.
-func (f feed) at(n int64, lr float64) []float32 {
+func (f feed) at(n int, lr float64) []float32 {
 	f.values[f.lr] = float32(lr)
 	if f.step >= 0 {
 		f.values[f.step] = float32(n + 1)

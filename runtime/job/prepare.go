@@ -6,13 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
-	"github.com/ortrain/ortrain/graphs/optimizer"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/recipe"
@@ -46,7 +44,11 @@ func checkNames(r *recipe.Recipe) error {
 // Spec returns what the artifacts of a resolved recipe are built from, for a
 // data set and for the machine that the open library runs on.
 func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
-	s := artifact.Spec{
+	options, _, err := settings(r)
+	if err != nil {
+		options = r.Optimizer.Options // building the artifacts reports them
+	}
+	return artifact.Spec{
 		Model: r.Model.Name,
 		Config: models.Config{
 			Classes: len(d.Classes), Input: [3]int{d.Size.C, d.Size.H, d.Size.W}, Options: r.Model.Options},
@@ -57,7 +59,6 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
 			Metadata: modelInfo(r, d).Metadata()},
 	}
-	return s
 }
 
 func threads(n int) int {

@@ -32,8 +32,7 @@ type run struct {
 	trainer   *runtime.Trainer
 	evaluator *runtime.Evaluator
 	schedule  schedule.Schedule
-	hyper     []float32
-	lrAt      int
+	hyper     feed
 	log       *metrics.Log
 	perEpoch  int
 	best      float64
@@ -184,17 +183,16 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 		return err
 	}
 	m := t.trainer.Manifest()
-	if t.hyper, err = t.trainer.Hyper(hyper(t.recipe, m)); err != nil {
+	fixed, err := hyper(t.recipe, m)
+	if err != nil {
 		return err
 	}
-	t.lrAt = -1
-	for i, h := range m.Hyper {
-		if h.Name == "lr" {
-			t.lrAt = i
-		}
+	values, err := t.trainer.Hyper(fixed)
+	if err != nil {
+		return err
 	}
-	if t.lrAt < 0 {
-		return fmt.Errorf("optimizer %s has no learning rate", m.Optimizer.Name)
+	if t.hyper, err = newFeed(values, m); err != nil {
+		return err
 	}
 	t.aside.begin(t.trainer.View())
 	if saved != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/ortrain/ortrain/tricks/gradient"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
@@ -33,9 +34,11 @@ type Recipe struct {
 	Data      Data      `yaml:"data"`
 	Model     Model     `yaml:"model"`
 	Optimizer Optimizer `yaml:"optimizer"`
-	Schedule  Schedule  `yaml:"schedule"`
-	Augment   Augment   `yaml:"augment,omitempty"`
-	Target    Target    `yaml:"target,omitempty"`
+	// Gradient says what is done to the gradient before the update.
+	Gradient gradient.Options `yaml:"gradient,omitempty"`
+	Schedule Schedule         `yaml:"schedule"`
+	Augment  Augment          `yaml:"augment,omitempty"`
+	Target   Target           `yaml:"target,omitempty"`
 	// Average, if set, names an average of the weights that is evaluated and
 	// exported in their place.
 	Average Step `yaml:"average,omitempty"`
@@ -78,12 +81,13 @@ type Model struct {
 // Optimizer says how to update the parameters. Options belong to the
 // optimizer.
 type Optimizer struct {
-	Name     string  `yaml:"name"`
-	Momentum float64 `yaml:"momentum"`
-	Nesterov bool    `yaml:"nesterov"`
+	Name string `yaml:"name"`
+	// Momentum is nil for the optimizer's default, and where it has none.
+	Momentum *float64 `yaml:"momentum,omitempty"`
+	Nesterov bool     `yaml:"nesterov"`
 	// WeightDecay is L2 regularisation or decoupled decay, as the optimizer
-	// defines it.
-	WeightDecay float64 `yaml:"weight_decay"`
+	// defines it; nil for its default.
+	WeightDecay *float64 `yaml:"weight_decay,omitempty"`
 	// DecayNormAndBias extends the decay to biases and the parameters of
 	// norms.
 	DecayNormAndBias bool              `yaml:"decay_norm_and_bias"`
@@ -167,7 +171,7 @@ func Default() *Recipe {
 		Provider:   "cpu",
 		Data:       Data{Name: "cifar10"},
 		Model:      Model{Name: "resnet20"},
-		Optimizer:  Optimizer{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-4},
+		Optimizer:  Optimizer{Name: "sgd"},
 		Schedule:   Schedule{Name: "cosine", LR: 0.1},
 		Checkpoint: Checkpoint{Every: 1},
 	}

@@ -97,7 +97,7 @@ func TestParse(t *testing.T) {
 		Data: Data{Name: "cifar10", Dir: "/somewhere", TrainFiles: []string{"a.bin", "b.bin"}, TestFiles: []string{"test_batch_jpeg.bin"},
 			Validation: 0.1, Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.25, 0.25, 0.25}, Workers: 3},
 		Model:     Model{Name: "resnet56", Options: map[string]string{"shortcut": "B", "preactivation": "true"}},
-		Optimizer: Optimizer{Name: "sgd", Momentum: 0.95, Nesterov: true, WeightDecay: 5e-4, DecayNormAndBias: true, Options: map[string]string{"dampening": "0"}},
+		Optimizer: Optimizer{Name: "sgd", Momentum: number(0.95), Nesterov: true, WeightDecay: number(5e-4), DecayNormAndBias: true, Options: map[string]string{"dampening": "0"}},
 		Schedule: Schedule{Name: "multistep", LR: 0.1, LinearScaling: true,
 			Warmup:  Warmup{Kind: "constant", Options: map[string]any{"steps": 400, "factor": 0.2}},
 			Options: map[string]any{"milestones": []any{30, 60, 80}, "gamma": 0.2}},

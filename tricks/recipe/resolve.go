@@ -33,6 +33,7 @@ func (r *Recipe) clone() *Recipe {
 	out.Data.Mean = slices.Clone(r.Data.Mean)
 	out.Data.Std = slices.Clone(r.Data.Std)
 	out.Model.Options = maps.Clone(r.Model.Options)
+	out.Optimizer.Momentum, out.Optimizer.WeightDecay = clone(r.Optimizer.Momentum), clone(r.Optimizer.WeightDecay)
 	out.Optimizer.Options = maps.Clone(r.Optimizer.Options)
 	out.Schedule.Options = maps.Clone(r.Schedule.Options)
 	out.Schedule.Warmup.Options = maps.Clone(r.Schedule.Warmup.Options)
@@ -49,6 +50,9 @@ func (r *Recipe) clone() *Recipe {
 
 func (r *Recipe) resolve() error {
 	if err := r.check(); err != nil {
+		return err
+	}
+	if err := r.resolveOptimizer(); err != nil {
 		return err
 	}
 	set, err := lookupDataSet(r.Data.Name)
@@ -141,8 +145,6 @@ func (r *Recipe) check() error {
 		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
 		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
 			"must be a share below 1 or a whole number of images", r.Data.Validation},
-		{"optimizer.momentum", r.Optimizer.Momentum >= 0 && r.Optimizer.Momentum < 1, "must be at least 0 and below 1", r.Optimizer.Momentum},
-		{"optimizer.weight_decay", r.Optimizer.WeightDecay >= 0, "must not be negative", r.Optimizer.WeightDecay},
 		{"schedule.lr", r.Schedule.LR > 0, "must be above 0", r.Schedule.LR},
 		{"provider", r.Provider != "", "must be a name, such as cpu", `""`},
 		{"model.name", r.Model.Name != "", "must be a name", `""`},
@@ -160,9 +162,6 @@ func (r *Recipe) check() error {
 	}
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
-	}
-	if r.Optimizer.Nesterov && r.Optimizer.Momentum == 0 {
-		return strict.Errorf("optimizer.nesterov", "needs a momentum above 0")
 	}
 	return nil
 }
