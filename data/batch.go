@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ortrain/ortrain/tricks/batch"
 )
 
 // Position is a place in a run: the next batch to be trained on.
@@ -22,12 +24,17 @@ type Batch struct {
 	Slot int
 	// Images is Count×C×H×W, normalised.
 	Images []float32
-	// Targets is Count×K, rows summing to one.
+	// Targets is Count×K, rows summing to one unless classes are weighted.
 	Targets []float32
-	// Labels are the true classes before any shaping or mixing.
+	// Labels are the true classes before any shaping or mixing. In a mixed
+	// batch the images are made of several; see Draw.
 	Labels []int
-	// Indices are the images' numbers in the source.
+	// Indices are the numbers in the source of the images before mixing.
 	Indices []int
+	// Mixed names the trick that mixed the batch; empty if none did.
+	Mixed string
+	// Draw says what each mixed image is made of, if Mixed is not empty.
+	Draw batch.Draw
 	// Count is the number of images: the loader's batch size, or fewer in the
 	// last batch of an evaluation.
 	Count int
@@ -44,8 +51,12 @@ type Batch struct {
 	// first Count rows.
 	images, targets []float32
 	labels, indices []int
+	repeat          []int // which repetition of an image it is, from 0
 
-	pending atomic.Int32  // chunks still being worked on
+	mixer batch.Mixer // nil if the batch is not mixed
+	raw   *scratch    // holds the images and targets before mixing
+
+	pending atomic.Int32  // chunks still being worked on in the present stage
 	ready   chan struct{} // receives one value when pending reaches 0
 
 	failure sync.Mutex // guards the two below
@@ -79,9 +90,9 @@ type Timing struct {
 	// Idle is the time the loader was blocked because all batches were full:
 	// how far it is ahead.
 	Idle time.Duration
-	// Work is the time all workers together were busy, the sum of the three
+	// Work is the time all workers together were busy, the sum of the four
 	// stages. Read and Transform are estimated from one image in every chunk.
-	Work, Read, Transform, Target time.Duration
+	Work, Read, Transform, Target, Mix time.Duration
 	// Images and Batches count what has been made.
 	Images, Batches int
 }
@@ -90,23 +101,23 @@ type Timing struct {
 func (t Timing) Sub(earlier Timing) Timing {
 	return Timing{
 		Wait: t.Wait - earlier.Wait, Idle: t.Idle - earlier.Idle, Work: t.Work - earlier.Work,
-		Read: t.Read - earlier.Read, Transform: t.Transform - earlier.Transform, Target: t.Target - earlier.Target,
+		Read: t.Read - earlier.Read, Transform: t.Transform - earlier.Transform, Target: t.Target - earlier.Target, Mix: t.Mix - earlier.Mix,
 		Images: t.Images - earlier.Images, Batches: t.Batches - earlier.Batches,
 	}
 }
 
 // counters are the running sums behind a Timing.
 type counters struct {
-	wait, idle, read, transform, target atomic.Int64 // nanoseconds
-	images, batches                     atomic.Int64
+	wait, idle, read, transform, target, mix atomic.Int64 // nanoseconds
+	images, batches                          atomic.Int64
 }
 
 func (c *counters) timing() Timing {
 	t := Timing{
 		Wait: time.Duration(c.wait.Load()), Idle: time.Duration(c.idle.Load()),
-		Read: time.Duration(c.read.Load()), Transform: time.Duration(c.transform.Load()), Target: time.Duration(c.target.Load()),
+		Read: time.Duration(c.read.Load()), Transform: time.Duration(c.transform.Load()), Target: time.Duration(c.target.Load()), Mix: time.Duration(c.mix.Load()),
 		Images: int(c.images.Load()), Batches: int(c.batches.Load()),
 	}
-	t.Work = t.Read + t.Transform + t.Target
+	t.Work = t.Read + t.Transform + t.Target + t.Mix
 	return t
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ortrain/ortrain/tricks/batch"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/rng"
 	"github.com/ortrain/ortrain/tricks/target"
@@ -31,7 +32,14 @@ type LoaderOptions struct {
 	Start Position
 	// Chain makes the planes of an image.
 	Chain *pixel.Chain
-	// Target shapes the soft targets of a batch; nil leaves them one-hot.
+	// Mix mixes the images and targets of training batches; nil does not.
+	Mix *batch.Switch
+	// Repeats is how many times a training batch, which must be a multiple of
+	// it, shows each of its images, augmented by other draws; 0 means once. An
+	// epoch has as many batches as without, and so shows fewer images.
+	Repeats int
+	// Target shapes the soft targets of a batch after mixing; nil leaves them
+	// one-hot.
 	Target target.Shaper
 	// Seed, with the epoch and the image's number, determines every draw.
 	Seed uint64
@@ -44,8 +52,8 @@ type LoaderOptions struct {
 }
 
 // Loader makes batches of images in parallel and hands them out in order. Its
-// bytes are a function of the subset, the chain, the target shaper, the batch
-// size and the seed, whatever the number of workers.
+// bytes are a function of the subset and the options that describe the images
+// (not Workers and Slots), whatever the number of workers.
 //
 // Next and Close are for one goroutine; Release and Timing may be called from
 // any.
@@ -65,7 +73,12 @@ type Loader struct {
 	all   []*Batch
 	free  chan *Batch
 	order chan *Batch // in the order of the run
-	tasks chan task
+	tasks chan task   // images to make
+	mixes chan task   // images to mix, which go first
+
+	unmade    sync.WaitGroup // batches planned and not yet complete
+	scratch   chan *scratch
+	mixStream *rng.Stream // belongs to produce
 
 	next   *Batch // taken from order, not yet handed out
 	failed error  // what Next returns from now on
@@ -91,6 +104,9 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 	if opt.Slots == 0 {
 		opt.Slots = 4
 	}
+	if opt.Repeats == 0 || !opt.Train {
+		opt.Repeats = 1
+	}
 	if err := check(set, opt); err != nil {
 		return nil, err
 	}
@@ -109,11 +125,14 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 	l.free = make(chan *Batch, opt.Slots)
 	l.order = make(chan *Batch, opt.Slots)
 	l.tasks = make(chan task, opt.Slots*perBatch)
+	l.mixes = make(chan task, opt.Slots*perBatch)
+	l.mixStream = rng.NewStream()
+	l.prepareMix()
 	for i := range opt.Slots {
 		b := &Batch{
 			Slot: i, loader: l, ready: make(chan struct{}, 1),
 			images: make([]float32, opt.Batch*l.values), targets: make([]float32, opt.Batch*l.classes),
-			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch),
+			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch), repeat: make([]int, opt.Batch),
 		}
 		l.all = append(l.all, b)
 		l.free <- b
@@ -137,6 +156,10 @@ func check(set *Subset, opt LoaderOptions) error {
 		return errors.New("loader: there are no images")
 	case opt.Train && opt.Batch > set.Len():
 		return fmt.Errorf("batch: %d is larger than the data set of %d training images; lower the batch, or raise the limit", opt.Batch, set.Len())
+	case opt.Repeats < 1 || opt.Batch%opt.Repeats != 0:
+		return fmt.Errorf("loader: a batch of %d cannot show every image %d times; make it a multiple", opt.Batch, opt.Repeats)
+	case opt.Train && opt.Mix != nil && opt.Batch < 2:
+		return errors.New("loader: a batch of 1 has nothing to mix; raise the batch")
 	case opt.Chain.In() != set.Source.Size():
 		return fmt.Errorf("loader: the chain takes images of %v, the data set has %v", opt.Chain.In(), set.Source.Size())
 	}
@@ -233,22 +256,40 @@ func (l *Loader) Close() {
 
 // produce plans the batches in order and cuts them into tasks.
 func (l *Loader) produce() {
-	defer close(l.tasks)
-	defer close(l.order)
+	l.planAll()
+	close(l.tasks)
+	close(l.order)
+	l.unmade.Wait() // nobody adds to the mixing any more
+	close(l.mixes)
+}
+
+func (l *Loader) planAll() {
 	for epoch, first := l.opt.Start.Epoch, l.opt.Start.Batch; epoch < l.opt.Epochs; epoch, first = epoch+1, 0 {
-		shuffle := rng.NewPermutation(l.set.Len(), l.opt.Seed, epoch)
+		s := sampler{train: l.opt.Train, repeats: l.opt.Repeats,
+			shuffle: rng.NewPermutation(l.set.Len(), l.opt.Seed, epoch)}
 		for index := first; index < l.steps; index++ {
 			b := l.take()
 			if b == nil {
 				return
 			}
-			l.plan(b, &shuffle, epoch, index)
-			b.pending.Store(int32((b.Count + l.chunk - 1) / l.chunk))
-			l.order <- b // never blocks: it holds as many as there are slots
-			for from := 0; from < b.Count; from += l.chunk {
-				l.tasks <- task{b, from, min(from+l.chunk, b.Count)} // nor does this
+			l.plan(b, &s, epoch, index)
+			if !l.planMix(b) {
+				return
 			}
+			l.unmade.Add(1)
+			l.order <- b // never blocks: it holds as many as there are slots
+			l.cut(b, l.tasks)
 		}
+	}
+}
+
+// cut sends a batch in tasks; the channels hold those of all batches, so that
+// it never blocks.
+func (l *Loader) cut(b *Batch, to chan<- task) {
+	n := b.Count // once the last task is sent, the batch may be gone
+	b.pending.Store(int32((n + l.chunk - 1) / l.chunk))
+	for from := 0; from < n; from += l.chunk {
+		to <- task{b, from, min(from+l.chunk, n)}
 	}
 }
 
@@ -273,7 +314,7 @@ func (l *Loader) take() *Batch {
 }
 
 // plan decides which images are in a batch.
-func (l *Loader) plan(b *Batch, shuffle *rng.Permutation, epoch, index int) {
+func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
 	first := index * l.opt.Batch
 	n := min(l.opt.Batch, l.set.Len()-first)
 	b.Epoch, b.Index, b.Step, b.Count = epoch, index, epoch*l.steps+index, n
@@ -282,11 +323,8 @@ func (l *Loader) plan(b *Batch, shuffle *rng.Permutation, epoch, index int) {
 	b.Labels, b.Indices = b.labels[:n], b.indices[:n]
 	b.err = nil
 	for i := range n {
-		at := first + i
-		if l.opt.Train {
-			at = shuffle.At(at)
-		}
-		b.Indices[i], b.Labels[i] = l.set.Index[at], l.set.Label(at)
+		at, repetition := s.at(first + i)
+		b.Indices[i], b.Labels[i], b.repeat[i] = l.set.Index[at], l.set.Label(at), repetition
 	}
 }
 
@@ -294,16 +332,55 @@ func (l *Loader) plan(b *Batch, shuffle *rng.Permutation, epoch, index int) {
 func (l *Loader) work() {
 	w := l.opt.Chain.NewWorker()
 	var src pixel.Image
-	for t := range l.tasks {
-		if l.stopped() {
-			continue
+	tasks := l.tasks
+	for {
+		var t task
+		var ok, mixing bool
+		// Mixing goes first: it completes a batch and frees its scratch.
+		select {
+		case t, ok = <-l.mixes:
+			mixing = true
+		default:
+			select {
+			case t, ok = <-l.mixes:
+				mixing = true
+			case t, ok = <-tasks:
+			}
 		}
-		l.fill(t, w, &src)
-		if t.batch.pending.Add(-1) == 0 {
-			l.finish(t.batch)
-			t.batch.ready <- struct{}{}
+		switch {
+		case mixing && !ok:
+			return
+		case !ok:
+			tasks = nil // all are taken; there may be mixing to come
+		case mixing:
+			l.do(t, func() { l.mix(t) }, true)
+		default:
+			l.do(t, func() { l.fill(t, w, &src) }, t.batch.mixer == nil)
 		}
 	}
+}
+
+// do works on a task and, if it is its batch's last one of the stage, sends
+// the batch on: to be mixed, or, after the final stage, to be finished. When
+// the loader is stopped it only counts.
+func (l *Loader) do(t task, work func(), final bool) {
+	b := t.batch
+	if !l.stopped() {
+		work()
+	}
+	if b.pending.Add(-1) > 0 {
+		return
+	}
+	if !final && !l.stopped() {
+		l.cut(b, l.mixes)
+		return
+	}
+	defer l.unmade.Done()
+	if l.stopped() {
+		return
+	}
+	l.finish(b)
+	b.ready <- struct{}{}
 }
 
 // fill makes the images of one task.
@@ -318,7 +395,7 @@ func (l *Loader) fill(t task, w *pixel.Worker, src *pixel.Image) {
 			b.fail(position, fmt.Errorf("image %d, epoch %d: %s: panic: %v", b.Indices[position], b.Epoch, doing, r))
 		}
 	}()
-	start := time.Now()
+	start, dst := time.Now(), b.filled()
 	var read, first time.Duration
 	for ; position < t.to; position++ {
 		image := b.Indices[position]
@@ -329,7 +406,7 @@ func (l *Loader) fill(t task, w *pixel.Worker, src *pixel.Image) {
 		if position == t.from {
 			read = time.Since(start)
 		}
-		w.Apply(b.Images[position*l.values:(position+1)*l.values], src, l.opt.Seed, b.Epoch, image)
+		w.Apply(dst[position*l.values:(position+1)*l.values], src, repetitionSeed(l.opt.Seed, b.repeat[position]), b.Epoch, image)
 		if position == t.from {
 			first = time.Since(start)
 		}
@@ -350,11 +427,12 @@ func (l *Loader) finish(b *Batch) {
 		if r := recover(); r != nil {
 			b.fail(b.Count, fmt.Errorf("batch %d, epoch %d: targets: panic: %v", b.Index, b.Epoch, r))
 		}
+		if b.raw != nil {
+			l.scratch <- b.raw
+			b.raw = nil
+		}
 		l.sums.target.Add(int64(time.Since(start)))
 		l.sums.batches.Add(1)
 	}()
-	target.OneHot(b.Targets, b.Labels, l.classes)
-	if l.opt.Target != nil {
-		l.opt.Target.Shape(b.Targets, l.classes)
-	}
+	l.makeTargets(b)
 }

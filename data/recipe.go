@@ -4,23 +4,28 @@ import (
 	"context"
 
 	"github.com/ortrain/ortrain/tricks/recipe"
+	"github.com/ortrain/ortrain/tricks/target"
 )
 
 // NewTrainLoader starts the loader of a run: the recipe's augmentation,
-// targets, batch size, seed and epochs over a data set's training images,
+// mixing, targets, batch size, seed and epochs over a data set's training images,
 // from a position on. The recipe must be resolved.
 func NewTrainLoader(ctx context.Context, d *Dataset, r *recipe.Recipe, start Position) (*Loader, error) {
 	chain, err := r.BuildAugment(d.Size)
 	if err != nil {
 		return nil, err
 	}
-	shaper, err := r.BuildTarget(len(d.Classes))
+	shaper, err := r.BuildTarget(target.Info{Classes: len(d.Classes), Counts: d.Train.Counts()})
+	if err != nil {
+		return nil, err
+	}
+	mix, err := r.BuildMix()
 	if err != nil {
 		return nil, err
 	}
 	return NewLoader(ctx, d.Train, LoaderOptions{
 		Batch: r.Batch, Train: true, Epochs: r.Epochs, Start: start,
-		Chain: chain, Target: shaper, Seed: r.Seed, Workers: r.Data.Workers,
+		Chain: chain, Mix: mix, Target: shaper, Repeats: r.Data.Repeats, Seed: r.Seed, Workers: r.Data.Workers,
 	})
 }
 

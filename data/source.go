@@ -88,3 +88,12 @@ func (s *Subset) Len() int { return len(s.Index) }
 
 // Label returns the label of the subset's image i.
 func (s *Subset) Label(i int) int { return s.Source.Label(s.Index[i]) }
+
+// Counts returns how many images of each class the subset has.
+func (s *Subset) Counts() []int {
+	counts := make([]int, len(s.Source.Classes()))
+	for i := range s.Index {
+		counts[s.Label(i)]++
+	}
+	return counts
+}

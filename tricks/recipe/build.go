@@ -73,16 +73,16 @@ func (r *Recipe) info(in pixel.Size) pixel.Info {
 	return pixel.Info{In: in, Mean: r.Data.Mean, Std: r.Data.Std}
 }
 
-// BuildTarget returns the shaper of training targets of k classes. Without
+// BuildTarget returns the shaper of a data set's training targets. Without
 // target tricks it is empty, and targets stay one-hot.
-func (r *Recipe) BuildTarget(k int) (target.Chain, error) {
+func (r *Recipe) BuildTarget(info target.Info) (target.Chain, error) {
 	shapers, err := r.targetOptions()
 	if err != nil {
 		return nil, strict.Locate(err, r.file, r.lines)
 	}
 	chain := target.Chain{}
 	for _, s := range shapers {
-		shaper, err := s.options.Build(k)
+		shaper, err := s.options.Build(info)
 		if err != nil {
 			return nil, strict.Locate(strict.Within("target."+s.name, err), r.file, r.lines)
 		}

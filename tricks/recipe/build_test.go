@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/target"
 )
 
 func TestBuildSchedule(t *testing.T) {
@@ -42,7 +43,7 @@ func TestBuildAugmentAndTarget(t *testing.T) {
 	if _, err := r.BuildNormalise(pixel.Size{W: 28, H: 28, C: 1}); err == nil || err.Error() != "r.yaml:13: data.mean: normalise: mean and std have 3 channels, the images 1" {
 		t.Errorf("channels: %v", err)
 	}
-	chain, err := r.BuildTarget(5)
+	chain, err := r.BuildTarget(target.Info{Classes: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +52,14 @@ func TestBuildAugmentAndTarget(t *testing.T) {
 	if math.Abs(float64(row[2])-0.8) > 1e-6 || math.Abs(float64(row[0])-0.05) > 1e-6 {
 		t.Errorf("row %v", row)
 	}
-	if _, err := r.BuildTarget(1); err == nil || !strings.Contains(err.Error(), "target.label_smoothing: needs at least two classes") {
+	if _, err := r.BuildTarget(target.Info{Classes: 1}); err == nil || !strings.Contains(err.Error(), "target.label_smoothing: needs at least two classes") {
 		t.Errorf("one class: %v", err)
 	}
 	r = parse(t, "augment:\n  - name: crop\n    size: 99")
 	if _, err := resolve(t, r).BuildAugment(pixel.Size{W: 32, H: 32, C: 3}); err == nil || err.Error() != "r.yaml:3: augment.0.size: 99 does not fit into 32×32×3 padded by 4" {
 		t.Errorf("crop: %v", err)
 	}
-	if chain, err := resolve(t, Default()).BuildTarget(10); err != nil || len(chain) != 0 {
+	if chain, err := resolve(t, Default()).BuildTarget(target.Info{Classes: 10}); err != nil || len(chain) != 0 {
 		t.Errorf("no target tricks: %v, %v", chain, err)
 	}
 }

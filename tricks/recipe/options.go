@@ -101,7 +101,7 @@ type namedShaper struct {
 	options target.Options
 }
 
-// targetOptions returns the target tricks sorted by name.
+// targetOptions returns the target tricks in the order in which they apply.
 func (r *Recipe) targetOptions() ([]namedShaper, error) {
 	var names []string
 	for name := range r.Target.Tricks {
@@ -124,6 +124,7 @@ func (r *Recipe) targetOptions() ([]namedShaper, error) {
 		}
 		shapers = append(shapers, namedShaper{name, o})
 	}
+	sort.SliceStable(shapers, func(i, j int) bool { return shapers[i].options.Order() < shapers[j].options.Order() })
 	return shapers, nil
 }
 
@@ -142,6 +143,9 @@ func (r *Recipe) checkTricks() error {
 		return err
 	}
 	if _, err := r.stopOptions(); err != nil {
+		return err
+	}
+	if _, err := r.mixOptions(); err != nil {
 		return err
 	}
 	_, err := r.targetOptions()

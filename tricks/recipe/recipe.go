@@ -38,6 +38,7 @@ type Recipe struct {
 	Gradient gradient.Options `yaml:"gradient,omitempty"`
 	Schedule Schedule         `yaml:"schedule"`
 	Augment  Augment          `yaml:"augment,omitempty"`
+	Mix      Mix              `yaml:"mix,omitempty"`
 	Target   Target           `yaml:"target,omitempty"`
 	// Average, if set, names an average of the weights that is evaluated and
 	// exported in their place.
@@ -70,6 +71,9 @@ type Data struct {
 	// Workers is the number of loader workers; 0 means one per core. It does
 	// not change the images.
 	Workers int `yaml:"workers"`
+	// Repeats is how many times each image of a batch is shown in it, every
+	// time augmented differently; 0 and 1 mean once.
+	Repeats int `yaml:"repeats,omitempty"`
 }
 
 // Model says which network to train. Options belong to the model.
@@ -147,6 +151,27 @@ func (s *Step) SetScalar(name string) { *s = Step{Name: name} }
 
 // IsZero makes an absent trick absent in YAML.
 func (s Step) IsZero() bool { return s.Name == "" && len(s.Options) == 0 }
+
+// Mix lists the tricks that mix the images of a batch; each batch is mixed by
+// one of them or stays as it is.
+type Mix []Mixing
+
+// Mixing is one trick of a Mix. In YAML it is a mapping, or just the name.
+type Mixing struct {
+	// Name is a registered batch trick.
+	Name string `yaml:"name"`
+	// P is the share of the batches that it mixes. Nil means an equal part of
+	// what the others leave.
+	P *float64 `yaml:"p,omitempty"`
+	// OffEpochs is the number of epochs at the end of the run in which the
+	// trick rests.
+	OffEpochs int `yaml:"off_epochs,omitempty"`
+	// Options are the keys of the trick.
+	Options map[string]any `yaml:",inline"`
+}
+
+// SetScalar implements strict.Scalar.
+func (m *Mixing) SetScalar(name string) { *m = Mixing{Name: name} }
 
 // Target maps the names of registered target tricks to their options.
 type Target struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/ortrain/ortrain/tricks"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/strict"
+	"github.com/ortrain/ortrain/tricks/target"
 )
 
 func init() {
@@ -339,7 +340,7 @@ func FuzzParse(f *testing.F) {
 					}
 				}
 				full.BuildAugment(pixel.Size{W: 32, H: 32, C: 3})
-				full.BuildTarget(10)
+				full.BuildTarget(target.Info{Classes: 10})
 			}
 		}
 		if err != nil {

@@ -41,6 +41,10 @@ func (r *Recipe) clone() *Recipe {
 	for i := range out.Augment {
 		out.Augment[i].Options = maps.Clone(out.Augment[i].Options)
 	}
+	out.Mix = slices.Clone(r.Mix)
+	for i := range out.Mix {
+		out.Mix[i].Options = maps.Clone(out.Mix[i].Options)
+	}
 	out.Target.Tricks = maps.Clone(r.Target.Tricks)
 	out.Average.Options = maps.Clone(r.Average.Options)
 	out.Stop.Options = maps.Clone(r.Stop.Options)
@@ -70,6 +74,9 @@ func (r *Recipe) resolve() error {
 	}
 	if r.Augment == nil {
 		r.Augment = append(Augment{}, set.Augment...)
+	}
+	if r.Data.Repeats == 1 {
+		r.Data.Repeats = 0 // equal recipes have equal hashes
 	}
 	return r.resolveTricks()
 }
@@ -110,6 +117,9 @@ func (r *Recipe) resolveTricks() error {
 			return err
 		}
 	}
+	if err := r.resolveMix(); err != nil {
+		return err
+	}
 	shapers, err := r.targetOptions()
 	if err != nil {
 		return err
@@ -145,6 +155,7 @@ func (r *Recipe) check() error {
 		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
 		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
 			"must be a share below 1 or a whole number of images", r.Data.Validation},
+		{"data.repeats", r.Data.Repeats >= 0 && r.Data.Repeats <= r.Batch, "must be 0 to the batch", r.Data.Repeats},
 		{"schedule.lr", r.Schedule.LR > 0, "must be above 0", r.Schedule.LR},
 		{"provider", r.Provider != "", "must be a name, such as cpu", `""`},
 		{"model.name", r.Model.Name != "", "must be a name", `""`},
@@ -162,6 +173,9 @@ func (r *Recipe) check() error {
 	}
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
+	}
+	if n := r.Data.Repeats; n > 1 && r.Batch%n != 0 {
+		return strict.Errorf("data.repeats", "a batch of %d cannot show every image %d times; make it a multiple", r.Batch, n)
 	}
 	return nil
 }

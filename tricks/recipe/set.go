@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ortrain/ortrain/tricks/batch"
 	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/schedule"
@@ -154,6 +155,13 @@ func (r *Recipe) dropStale(before *Recipe) {
 	if kind := r.Schedule.Warmup.Kind; kind != before.Schedule.Warmup.Kind {
 		drop(r.Schedule.Warmup.Options, warmupKeys(before.Schedule.Warmup.Kind), warmupKeys(kind))
 	}
+	if len(r.Mix) == len(before.Mix) {
+		for i := range r.Mix {
+			if name := r.Mix[i].Name; name != before.Mix[i].Name {
+				drop(r.Mix[i].Options, mixerKeys(before.Mix[i].Name), mixerKeys(name))
+			}
+		}
+	}
 	if len(r.Augment) == len(before.Augment) {
 		for i := range r.Augment {
 			if name := r.Augment[i].Name; name != before.Augment[i].Name {
@@ -190,6 +198,13 @@ func warmupKeys(kind string) []string {
 
 func pixelKeys(name string) []string {
 	if o, err := pixel.Transforms.Defaults(name); err == nil {
+		return strict.Keys(o)
+	}
+	return nil
+}
+
+func mixerKeys(name string) []string {
+	if o, err := batch.Mixers.Defaults(name); err == nil {
 		return strict.Keys(o)
 	}
 	return nil

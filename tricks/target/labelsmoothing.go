@@ -79,9 +79,12 @@ func (o *LabelSmoothingOptions) Validate() error {
 }
 
 // Build implements Options. One class cannot be smoothed.
-func (o *LabelSmoothingOptions) Build(k int) (Shaper, error) {
-	if k < 2 {
-		return nil, strict.Errorf("", "needs at least two classes, the data has %d", k)
+func (o *LabelSmoothingOptions) Build(info Info) (Shaper, error) {
+	if info.Classes < 2 {
+		return nil, strict.Errorf("", "needs at least two classes, the data has %d", info.Classes)
 	}
 	return LabelSmoothing{Epsilon: o.Epsilon, Form: Form(o.Form)}, nil
 }
+
+// Order implements Options.
+func (*LabelSmoothingOptions) Order() int { return Smoothing }

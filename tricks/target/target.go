@@ -1,6 +1,11 @@
 // Package target shapes the training targets, which are always a soft matrix:
-// N×K float32, one row per image, rows summing to one. Smoothing, mixing and
-// distillation then compose by construction.
+// N×K float32, one row per image. Smoothing, mixing and distillation then
+// compose by construction.
+//
+// Rows sum to one, unless classes are weighted: the loss −Σ t·log p of a row
+// that sums to w is w times that of the row scaled to one, and so is its
+// gradient (the training graph's cross-entropy multiplies the softmax by the
+// row's sum).
 package target
 
 import (
@@ -25,7 +30,8 @@ func OneHot(dst []float32, labels []int, k int) {
 }
 
 // Shaper changes soft targets in place: rows of k values that sum to one, and
-// do so afterwards. It is immutable and safe for concurrent use.
+// do so afterwards; only class weights, the last of a chain, give rows other
+// sums. It is immutable and safe for concurrent use.
 type Shaper interface {
 	Shape(rows []float32, k int)
 }
@@ -46,9 +52,25 @@ func (c Chain) Shape(rows []float32, k int) {
 type Options interface {
 	// Validate checks the values on their own.
 	Validate() error
-	// Build returns the shaper for k classes. The options are valid.
-	Build(k int) (Shaper, error)
+	// Build returns the shaper for a data set. The options are valid.
+	Build(Info) (Shaper, error)
+	// Order says where in a chain the shaper stands: smaller comes first.
+	Order() int
 }
+
+// Info is what a shaper may depend on.
+type Info struct {
+	// Classes is the number of classes, K.
+	Classes int
+	// Counts are the training images of each class; nil if they are not known.
+	Counts []int
+}
+
+// The places of the kinds of shapers in a chain.
+const (
+	Smoothing = iota // the row still sums to one
+	Weighting        // it may no longer
+)
 
 // Shapers is the registry of this package; a shaper's file adds to it in its
 // init function.

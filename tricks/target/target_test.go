@@ -125,10 +125,10 @@ func TestLabelSmoothingErrors(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Error(err)
 	}
-	if s, err := o.Build(10); err != nil || s != (LabelSmoothing{0.1, PyTorch}) {
+	if s, err := o.Build(Info{Classes: 10}); err != nil || s != (LabelSmoothing{0.1, PyTorch}) {
 		t.Errorf("default: %v, %v", s, err)
 	}
-	if _, err := o.Build(1); err == nil || err.Error() != "needs at least two classes, the data has 1" {
+	if _, err := o.Build(Info{Classes: 1}); err == nil || err.Error() != "needs at least two classes, the data has 1" {
 		t.Errorf("one class: %v", err)
 	}
 }
