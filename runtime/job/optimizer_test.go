@@ -77,7 +77,7 @@ func mentions(t *testing.T, card, word string) bool {
 func TestEveryOptimizerResumes(t *testing.T) {
 	ortest.Open(t)
 	data := digits(t)
-	for _, c := range [][]string{
+	cases := [][]string{
 		{"sgd", "optimizer.nesterov=true"},
 		{"adam", "optimizer.options.amsgrad=true"},
 		{"adamw", "gradient.clip_norm=1", "gradient.clip_value=0.1", "gradient.agc=0.01", "gradient.l1=1e-5"},
@@ -88,7 +88,13 @@ func TestEveryOptimizerResumes(t *testing.T) {
 		{"lamb", "optimizer.options.adapt_norm_and_bias=true"},
 		{"lion"},
 		{"muon", "optimizer.options.scale=match_rms_adamw"},
-	} {
+	}
+	for _, name := range optimizer.Names() {
+		if !slices.ContainsFunc(cases, func(c []string) bool { return c[0] == name }) {
+			t.Errorf("%s is left out", name)
+		}
+	}
+	for _, c := range cases {
 		t.Run(c[0], func(t *testing.T) {
 			changes := append([]string{"data.dir=" + data, "batch=16", "limit=32", "epochs=1", "optimizer.name=" + c[0],
 				"schedule.lr=0.001", "schedule.warmup=none"}, c[1:]...)
