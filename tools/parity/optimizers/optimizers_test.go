@@ -97,7 +97,7 @@ func gradient(tensors []tensor, at int, p []float64) []float64 {
 }
 
 // update builds the graph of one update.
-func (c goldenCase) update(t *testing.T, tensors []tensor) (g *ir.Graph, slots []optimizer.Slot) {
+func (c goldenCase) update(t testing.TB, tensors []tensor) (g *ir.Graph, slots []optimizer.Slot) {
 	t.Helper()
 	rule, ok := optimizer.Lookup(c.Rule)
 	if !ok {
