@@ -83,46 +83,92 @@ func (e *Emitter) convFlippedBlocked(n *ir.Node, sum, out *ir.Value) bool {
 	return true
 }
 
-// emitConvPhases serves the input gradient of a 3×3 convolution of stride 2
-// with padding 1 and even maps. Each of the four pixel phases of dx sees its
-// own subset of the nine taps, at most 2×2, so one 2×2 convolution of dy gives
-// all phases as channels; a gather of whole blocks puts them in their places.
+// emitConvPhases serves the input gradient of a convolution of stride 2 on even
+// maps. Each of the four pixel phases of dx sees its own subset of the taps, so
+// it is a convolution of stride 1 of dy with just those taps; a gather of whole
+// blocks puts the phases in their places.
 func emitConvPhases(e *Emitter, n *ir.Node) bool {
 	op := n.Op.(ir.ConvGradInput)
 	w, b := n.In[1], e.opts.Block
-	if !e.blockable(n.In[0]) || !e.blockable(n.Out[0]) || op.ConvAttr != ir.Window(2, 1) ||
-		w.Shape[2] != 3 || w.Shape[3] != 3 || op.Input[0]%2 != 0 || op.Input[1]%2 != 0 {
+	if !e.blockable(n.In[0]) || !e.blockable(n.Out[0]) || op.Groups != 1 ||
+		op.Stride != [2]int{2, 2} || op.Dilation != [2]int{1, 1} || op.Input[0]%2 != 0 || op.Input[1]%2 != 0 {
 		return false
 	}
 	dy := n.In[0].Shape
-	o, i := w.Shape[0], w.Shape[1]
-	// tap[phase][t] is the kernel row that pixel 2h+phase applies to dy row
-	// h+t; 3 is the row of zeros added below.
-	tap := [2][2]int{{1, 3}, {2, 0}}
-	var order []int
-	for ph := range 2 {
-		for pw := range 2 {
-			for th := range 2 {
-				for tw := range 2 {
-					order = append(order, tap[ph][th]*4+tap[pw][tw])
-				}
+	var axes [2][2]phase // axis, phase
+	for a := range 2 {
+		for ph := range 2 {
+			p, ok := newPhase(w.Shape[2+a], op.Pad[a], ph, dy[2+a], op.Input[a]/2)
+			if !ok {
+				return false
 			}
+			axes[a][ph] = p
 		}
 	}
-	f := e.do("Pad", []string{e.in(w), e.ints(0, 0, 0, 0, 0, 0, 1, 1)})
-	f = e.do("Gather", []string{e.reshape(f, o, i, 16), e.ints(order...)}, onnx.AttrInt("axis", 2))
-	f = e.reshape(f, o/b, b, i/b, b, 4, 4)
-	f = e.do("Transpose", []string{f}, onnx.AttrInts("perm", 4, 2, 0, 5, 1, 3))
-	f = e.reshape(f, 4*i, o, 2, 2)
-	y := e.tmp("phases")
-	e.blockedConv(e.blk(n.In[0]), f, "", y, [2]int{2, 2}, ir.ConvAttr{
-		Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{0, 0, 1, 1}, Groups: 1})
-	// N × phase × I/B × h × w, one row of B each, to N × I/B × 2h × 2w.
-	index := e.permutation([]int{dy[0], 2, 2, i / b, dy[2], dy[3]}, 0, 3, 4, 1, 5, 2)
-	y = e.reshape(y, dy[0]*4*(i/b)*dy[2]*dy[3], b)
+	o, i := w.Shape[0], w.Shape[1]
+	h, wd := op.Input[0]/2, op.Input[1]/2
+	rows := dy[0] * (i / b) * h * wd
+	flat := e.reshape(e.in(w), o, i, w.Shape[2]*w.Shape[3])
+	var parts []string
+	for _, v := range axes[0] {
+		for _, u := range axes[1] {
+			if len(v.taps) == 0 || len(u.taps) == 0 {
+				parts = append(parts, e.zeros(rows, b))
+				continue
+			}
+			var taps []int
+			for _, r := range v.taps {
+				for _, c := range u.taps {
+					taps = append(taps, r*w.Shape[3]+c)
+				}
+			}
+			f := e.do("Gather", []string{flat, e.ints(taps...)}, onnx.AttrInt("axis", 2))
+			f = e.reshape(f, o/b, b, i/b, b, len(taps))
+			f = e.do("Transpose", []string{f}, onnx.AttrInts("perm", 2, 0, 4, 1, 3))
+			f = e.reshape(f, i, o, len(v.taps), len(u.taps))
+			y := e.tmp("phase")
+			e.blockedConv(e.blk(n.In[0]), f, "", y, [2]int{len(v.taps), len(u.taps)}, ir.ConvAttr{
+				Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1,
+				Pad: [4]int{v.before, u.before, v.after, u.after}})
+			parts = append(parts, e.reshape(y, rows, b))
+		}
+	}
+	// phase × N × I/B × h × w, one row of B each, to N × I/B × 2h × 2w.
+	index := e.permutation([]int{2, 2, dy[0], i / b, h, wd}, 2, 3, 4, 0, 5, 1)
+	y := e.do("Concat", parts, onnx.AttrInt("axis", 0))
 	y = e.do("Gather", []string{y, index}, onnx.AttrInt("axis", 0))
 	e.emit("Reshape", []string{y, e.ints(n.Out[0].Shape...)}, []string{e.outBlk(n.Out[0])})
 	return true
+}
+
+// phase is what every second pixel of dx needs along one axis: the kernel taps
+// that reach it, in the order of the dy elements they read, and the padding of
+// dy.
+type phase struct {
+	taps          []int
+	before, after int
+}
+
+// newPhase: pixel 2h+ph of dx is reached by tap t from dy element h + (ph+pad−t)/2
+// where that is whole. dy has size elements; half of dx's are of this phase.
+func newPhase(kernel, pad, ph, size, half int) (phase, bool) {
+	var p phase
+	first := 0
+	for t := kernel - 1; t >= 0; t-- {
+		if (ph+pad-t)%2 != 0 {
+			continue
+		}
+		if p.taps == nil {
+			first = (ph + pad - t) / 2
+		}
+		p.taps = append(p.taps, t)
+	}
+	if p.taps == nil {
+		return p, true
+	}
+	p.before = -first
+	p.after = half - size - p.before + len(p.taps) - 1
+	return p, p.before >= 0 && p.after >= 0
 }
 
 // permutation returns a vector of row numbers: those of a tensor of the given

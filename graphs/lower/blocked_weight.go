@@ -7,6 +7,7 @@ import (
 
 func init() {
 	register("ConvGradWeight", form{name: "blocked", rank: worse(-1), emit: emitWeightBlocked})
+	register("ConvGradWeight", form{name: "blocked_pixels", rank: worse(-1.5), emit: emitWeightPixelMajor})
 	register("ConvGradWeight", form{name: "blocked_stem", rank: worse(-1), emit: emitWeightBlockedStem})
 }
 
@@ -18,10 +19,14 @@ func init() {
 func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 	op, b := n.Op.(ir.ConvGradWeight), e.opts.Block
 	if !e.blockable(n.In[0]) || !e.blockable(n.In[1]) || op.Groups != 1 || op.Dilation != [2]int{1, 1} ||
-		n.In[0].Shape[0]%b != 0 {
+		n.In[0].Shape[0]%reorderUnit != 0 {
 		return false
 	}
 	dy, x := n.In[0].Shape, n.In[1].Shape
+	// Large maps of a 1×1 kernel are better served by a product per image.
+	if op.Kernel == [2]int{1, 1} && dy[2]*dy[3] >= 28*28 && e.opts.Forms["ConvGradWeight"] == "" {
+		return false
+	}
 	batch, out, in := dy[0], dy[1], x[1]
 	// Rows and columns that the stride leaves unread are not needed; padding
 	// after the map shrinks so that the result has just the kernel's size.
@@ -32,7 +37,8 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 			return false
 		}
 	}
-	nb, cb, ob := batch/b, in/b, out/b
+	nb, cb, ob := (batch+b-1)/b, in/b, out/b
+	whole := nb * b // the batch, filled up with images of zeros by the reordering
 	h, w := x[2], x[3]
 
 	v := e.reshape(e.blk(n.In[1]), batch, cb, h*w*b)
@@ -52,7 +58,7 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 		}
 		v = e.do("Concat", parts, onnx.AttrInt("axis", 2))
 	}
-	v = e.reshape(v, cb, batch, h, (w+left+right)*b)
+	v = e.reshape(v, cb, whole, h, (w+left+right)*b)
 
 	// Few filters leave threads idle: cut the batch into groups and add up.
 	groups := 1
@@ -60,9 +66,9 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 		groups = 2
 	}
 	area := dy[2] * dy[3]
-	index := e.permutation([]int{groups, nb / groups, b, ob, area}, 0, 3, 1, 4, 2)
+	index := e.clipped(e.permutation([]int{groups, nb / groups, b, ob, area}, 0, 3, 1, 4, 2), batch*ob*area, whole*ob*area)
 	f := e.do("Gather", []string{e.reshape(e.blk(n.In[0]), batch*ob*area, b), index}, onnx.AttrInt("axis", 0))
-	f = e.reshape(f, groups*out, batch/groups, dy[2], dy[3])
+	f = e.reshape(f, groups*out, whole/groups, dy[2], dy[3])
 
 	kh, kw := op.Kernel[0], op.Kernel[1]
 	y := e.tmp("conv")
@@ -80,17 +86,54 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
+// reorderUnit divides the channels that ReorderInput takes; up to the block it
+// adds channels of zeros.
+const reorderUnit = 4
+
+// clipped returns row numbers below rows: those of the images that fill up the
+// last block name some real row instead. What they read is multiplied by zeros.
+func (e *Emitter) clipped(index string, rows, whole int) string {
+	if rows == whole {
+		return index
+	}
+	return e.once("", "Min", []string{index, e.int32(rows - 1)})
+}
+
+// emitWeightPixelMajor serves 1×1 kernels on small maps: with the channels of a
+// pixel side by side, the gradient is one product over all pixels of the batch.
+func emitWeightPixelMajor(e *Emitter, n *ir.Node) bool {
+	op, b := n.Op.(ir.ConvGradWeight), e.opts.Block
+	if !e.blockable(n.In[0]) || !e.blockable(n.In[1]) || op.Kernel != [2]int{1, 1} || op.ConvAttr != ir.Window(1, 0) {
+		return false
+	}
+	dy, x := n.In[0].Shape, n.In[1].Shape
+	area := dy[2] * dy[3]
+	if area > 14*14 && e.opts.Forms["ConvGradWeight"] == "" {
+		return false
+	}
+	major := func(v *ir.Value) string {
+		c := v.Shape[1]
+		t := e.reshape(e.blk(v), dy[0], c/b, area, b)
+		t = e.do("Transpose", []string{t}, onnx.AttrInts("perm", 0, 2, 1, 3))
+		return e.reshape(t, dy[0]*area, c)
+	}
+	d := e.do("Gemm", []string{major(n.In[0]), major(n.In[1])}, onnx.AttrInt("transA", 1))
+	e.emit("Reshape", []string{d, e.ints(dy[1], x[1], 1, 1)}, []string{e.out(n.Out[0])})
+	return true
+}
+
 // emitWeightBlockedStem serves the first convolution, whose few input channels
 // are not blocked: the channels become the batch of the convolution. Stride 1.
 func emitWeightBlockedStem(e *Emitter, n *ir.Node) bool {
 	op, b := n.Op.(ir.ConvGradWeight), e.opts.Block
 	dy, x := n.In[0].Shape, n.In[1].Shape
 	if !e.blockable(n.In[0]) || x[1] >= b || op.Groups != 1 || op.Dilation != [2]int{1, 1} ||
-		op.Stride != [2]int{1, 1} || dy[0]%b != 0 {
+		op.Stride != [2]int{1, 1} || dy[0]%reorderUnit != 0 {
 		return false
 	}
 	batch, out, in := dy[0], dy[1], x[1]
-	nb, ob, h := batch/b, out/b, x[2]
+	nb, ob, h := (batch+b-1)/b, out/b, x[2]
+	whole := nb * b
 	wide := x[3] + op.Pad[1] + op.Pad[3]
 	v := e.reshape(e.in(n.In[1]), batch, in*h, x[3])
 	if wide != x[3] {
@@ -98,10 +141,11 @@ func emitWeightBlockedStem(e *Emitter, n *ir.Node) bool {
 	}
 	v = e.do("com.microsoft.nchwc:ReorderInput", []string{e.reshape(v, 1, batch, in*h, wide)})
 	v = e.do("Transpose", []string{e.reshape(v, nb, in, h*wide*b)}, onnx.AttrInts("perm", 1, 0, 2))
-	v = e.reshape(v, in, batch, h, wide)
-	index := e.permutation([]int{nb, b, ob, dy[2] * dy[3]}, 2, 0, 3, 1)
-	f := e.do("Gather", []string{e.reshape(e.blk(n.In[0]), batch*ob*dy[2]*dy[3], b), index}, onnx.AttrInt("axis", 0))
-	f = e.reshape(f, out, batch, dy[2], dy[3])
+	v = e.reshape(v, in, whole, h, wide)
+	area := dy[2] * dy[3]
+	index := e.clipped(e.permutation([]int{nb, b, ob, area}, 2, 0, 3, 1), batch*ob*area, whole*ob*area)
+	f := e.do("Gather", []string{e.reshape(e.blk(n.In[0]), batch*ob*area, b), index}, onnx.AttrInt("axis", 0))
+	f = e.reshape(f, out, whole, dy[2], dy[3])
 	kh, kw := op.Kernel[0], op.Kernel[1]
 	y := e.tmp("conv")
 	e.blockedConv(v, f, "", y, [2]int{dy[2], dy[3]}, ir.ConvAttr{

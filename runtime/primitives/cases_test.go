@@ -200,6 +200,9 @@ func otherCases() []testCase {
 	add(ir.Split{Parts: []ir.Shape{{2, 2}, nil, {3}, {1, 2, 3, 1}}}, r.normal(0, 1, 14))
 	add(ir.Runs{Lengths: []int{1}, Values: []float32{2}})
 	add(ir.Runs{Lengths: []int{3, 1, 17}, Values: []float32{1, 0, -0.5}})
+	// One factor for each image, as stochastic depth has.
+	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 5, 16, 8, 8), r.normal(0, 1, 5, 1, 1, 1))
+	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 4, 1, 1, 1), r.normal(0, 1, 4, 32, 5, 3))
 	return cases
 }
 

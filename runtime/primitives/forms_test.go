@@ -72,12 +72,12 @@ const (
 // outputs "cI.outJ", and returns the numbers to feed.
 func graphOf(t *testing.T, name string, cases []solved, where place) (*ir.Graph, map[string]reference.Tensor) {
 	t.Helper()
-	// One that is not a constant, so that no multiplication by it goes away.
+	// One that is not a constant, so that no division by it goes away.
 	g, inputs := ir.New(name), map[string]reference.Tensor{"one": reference.Scalar(1)}
 	one := g.Input("one", ir.F32())
 	step := func(v *ir.Value) *ir.Value {
 		if where == inside {
-			return g.One("", ir.Binary{F: ir.Mul}, v, one)
+			return g.One("", ir.Binary{F: ir.Div}, v, one)
 		}
 		return v
 	}
