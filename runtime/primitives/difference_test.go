@@ -105,6 +105,7 @@ func differenceCases() []differenceCase {
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 16, 16, 16, [2]int{2, 3}, [2]int{3, 3}),
 		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 16, 16, 16, [2]int{4, 2}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 16, 3, 16, [2]int{4, 5}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 1, 0, 0, 0, 0), 4, 16, 16, [2]int{2, 3}, [2]int{1, 1}),
 		norm(3, 16, 3, 4), norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
 		loss(1, 3), loss(5, 10), loss(3, 17),
 		{name: "relu_blocks", forward: ir.Unary{F: ir.Relu}, in: []reference.Tensor{awayFromZero(r, 2, 16, 3, 4)},
