@@ -57,6 +57,7 @@ type Trainer struct {
 
 	// Positions of the per-step tensors among the session's inputs.
 	imagesAt, targetsAt int
+	weightAt            int // of the gradient's weight among the hyper-parameters, or −1
 	imagesShape         []int64
 	targetsShape        []int64
 }
@@ -66,6 +67,7 @@ type Trainer struct {
 type bank struct {
 	params, stats *Tensor // stats is nil for models without statistics
 	slots         []*Tensor
+	grads         *Tensor // nil for sets that do not accumulate
 	inputs        []*Tensor
 	outputs       []*Tensor
 }
@@ -123,6 +125,9 @@ func (t *Trainer) allocate() error {
 		if stats > 0 {
 			b.stats = make1(stats)
 		}
+		if m.Accumulate {
+			b.grads = make1(params)
+		}
 	}
 	if n := m.NoiseCount(); n > 0 {
 		t.noise = make1(int64(n))
@@ -131,6 +136,7 @@ func (t *Trainer) allocate() error {
 	if err == nil {
 		t.loss, err = NewScalar(0)
 	}
+	t.weightAt = slices.IndexFunc(m.Hyper, func(h artifact.HyperInfo) bool { return h.Name == artifact.GradientWeight })
 	for _, h := range m.Hyper {
 		if err != nil {
 			break
@@ -171,6 +177,10 @@ func (t *Trainer) bindBanks() error {
 		if from.stats != nil {
 			in[artifact.Stats] = from.stats
 			out[artifact.Stats+artifact.OutSuffix] = to.stats
+		}
+		if from.grads != nil {
+			in[artifact.Gradients] = from.grads
+			out[artifact.Gradients+artifact.OutSuffix] = to.grads
 		}
 		if t.noise != nil {
 			in[artifact.Noise] = t.noise
@@ -227,6 +237,24 @@ func (t *Trainer) Hyper(values map[string]float32) ([]float32, error) {
 //
 // On an error, also a NonFiniteError, the state is the one before the step.
 func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
+	return t.StepPart(images, targets, hyper, 0, 1)
+}
+
+// StepPart is a part of a step that takes a large batch in equal parts, number
+// part of parts: call it for each in turn. The gradients add up to the mean
+// over all parts, by which the last part updates; until then the parameters
+// and slots stay. Norms see one part at a time, and the running statistics
+// move with every part. More than one part takes a set that accumulates.
+//
+// On an error start the step again with part 0: the parameters and slots are
+// those before the step, the running statistics may have moved.
+func (t *Trainer) StepPart(images, targets, hyper []float32, part, parts int) (StepResult, error) {
+	if part < 0 || part >= parts {
+		return StepResult{}, fmt.Errorf("part %d of %d", part, parts)
+	}
+	if parts > 1 && !t.manifest.Accumulate {
+		return StepResult{}, errors.New("the artifact set does not accumulate gradients: build it with Accumulate")
+	}
 	if t.session.native == nil {
 		return StepResult{}, errors.New("the trainer is closed")
 	}
@@ -238,8 +266,13 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 			return StepResult{}, fmt.Errorf("hyper-parameter %s: %w", t.manifest.Hyper[i].Name, err)
 		}
 	}
+	if t.weightAt >= 0 {
+		if err := t.hyper[t.weightAt].SetScalar(1 / float32(parts)); err != nil {
+			return StepResult{}, err
+		}
+	}
 	if t.noise != nil {
-		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step)
+		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step*int64(parts)+int64(part))
 	}
 	x, err := WrapTensor(images, t.imagesShape...)
 	if err != nil {
@@ -252,6 +285,9 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 	}
 	defer y.Close()
 	b := &t.banks[t.front]
+	if part == 0 && b.grads != nil {
+		clear(b.grads.Floats())
+	}
 	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
 	if err := t.session.run(b.inputs, b.outputs); err != nil {
 		return StepResult{}, err
@@ -261,7 +297,16 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 		return StepResult{}, &NonFiniteError{Step: t.step, Loss: loss}
 	}
 	t.front = 1 - t.front
-	t.step++
+	if part < parts-1 {
+		// Take back the update by a part of the gradient.
+		to := &t.banks[t.front]
+		copy(to.params.Floats(), b.params.Floats())
+		for i, s := range b.slots {
+			copy(to.slots[i].Floats(), s.Floats())
+		}
+	} else {
+		t.step++
+	}
 	return StepResult{Loss: loss, Logits: t.logits.Floats()}, nil
 }
 
@@ -331,6 +376,7 @@ func (t *Trainer) Close() error {
 		b := &t.banks[i]
 		b.params.Close()
 		b.stats.Close()
+		b.grads.Close()
 		for _, s := range b.slots {
 			s.Close()
 		}

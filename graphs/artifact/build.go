@@ -40,8 +40,10 @@ type Spec struct {
 	// ExcludeNormAndBias keeps weight decay away from biases and from the
 	// scale and shift of norms.
 	ExcludeNormAndBias bool
-	// Batch is the static batch size of the step.
+	// Batch is the static batch size of step.onnx.
 	Batch int
+	// Accumulate builds a step that sums gradients over several batches.
+	Accumulate bool
 	// Seed is the seed of the initial parameters.
 	Seed uint64
 	// Lowering chooses provider and forms; its Metadata goes to infer.onnx.
@@ -136,6 +138,9 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 		for _, h := range t.Hyper {
 			m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
 		}
+	}
+	if m.Accumulate = s.Accumulate; m.Accumulate {
+		m.Hyper = append(m.Hyper, HyperInfo{GradientWeight, 1})
 	}
 	g, err := m.forward()
 	if err != nil {
@@ -241,6 +246,12 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 		return nil, err
 	}
 	state.Grads = pack(g, "grads", grads)
+	if m.Accumulate {
+		sum := g.Input(Gradients, ir.F32(m.ParamCount()))
+		part := g.One("grads.part", ir.Binary{F: ir.Mul}, state.Grads, state.Hyper[GradientWeight])
+		state.Grads = g.One("grads.sum", ir.Binary{F: ir.Add}, sum, part)
+		g.Output(Gradients+OutSuffix, state.Grads)
+	}
 	for _, name := range m.Optimizer.Gradient {
 		t, _ := optimizer.LookupTransform(name) // the manifest holds known names
 		state.Grads = t.Apply(state)

@@ -28,17 +28,27 @@ const (
 // step.onnx maps (Images, Targets, Params, slots…, Stats, Noise, hyper-parameters…)
 // to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, Logits). Stats
 // and Noise are absent where the network has none.
+//
+// A set that accumulates takes a batch in parts. Its step also maps Gradients
+// (zeros for the first part) to Gradients+OutSuffix, to which it adds
+// GradientWeight times the part's gradient, and updates by the sum. The caller
+// keeps the parameters and slots of the last part only.
 // eval.onnx maps (Images, Params, Stats) to (Logits); its batch is dynamic.
 // infer.onnx maps (Images) to (Logits); its batch is dynamic.
 const (
-	Images    = "images"  // float32 N×C×H×W, normalised
-	Targets   = "targets" // float32 N×K, rows sum to one
-	Params    = "params"  // float32 vector of all trainable parameters
-	Stats     = "stats"   // float32 vector of all running statistics
-	Noise     = "noise"   // float32 vector of the random numbers of a step
-	Loss      = "loss"    // float32 scalar, mean over the batch
-	Logits    = "logits"  // float32 N×K
+	Images    = "images"    // float32 N×C×H×W, normalised
+	Targets   = "targets"   // float32 N×K, rows sum to one
+	Params    = "params"    // float32 vector of all trainable parameters
+	Stats     = "stats"     // float32 vector of all running statistics
+	Noise     = "noise"     // float32 vector of the random numbers of a step
+	Gradients = "gradients" // float32 vector, summed over the parts of a batch
+	Loss      = "loss"      // float32 scalar, mean over the batch
+	Logits    = "logits"    // float32 N×K
 	OutSuffix = "_out"
+
+	// GradientWeight is the scalar input of a set that accumulates: 1 over the
+	// number of parts.
+	GradientWeight = "gradient_weight"
 )
 
 // Manifest describes an artifact set. It is stored as JSON.
@@ -49,6 +59,9 @@ type Manifest struct {
 	Optimizer OptimizerInfo `json:"optimizer"`
 	// Batch is the static batch size of step.onnx.
 	Batch int `json:"batch"`
+	// Accumulate tells that a training step may take several runs of
+	// step.onnx, each on Batch images.
+	Accumulate bool `json:"accumulate,omitempty"`
 	// Lowering names the provider the step graph was lowered for ("cpu").
 	Lowering string `json:"lowering"`
 	Opset    int    `json:"opset"`

@@ -178,24 +178,38 @@ func (t *run) measure(ctx context.Context, epoch int) error {
 			b.Release()
 			break
 		}
-		if err := t.trainer.SetState(&artifact.State{Params: a.average.Params, Slots: slots, Stats: zero}); err != nil {
-			return err
-		}
-		_, err = t.trainer.Step(b.Images, b.Targets, t.hyper.values)
+		n, err := t.measureBatch(b, &artifact.State{Params: a.average.Params, Slots: slots, Stats: zero}, sum)
 		b.Release()
 		if err != nil {
 			return err
 		}
-		for i, v := range t.trainer.View().Stats {
-			sum[i] += float64(v)
-		}
-		batches++
-		t.cfg.Reporter.Evaluating(batches, t.perEpoch)
+		batches += n
+		t.cfg.Reporter.Evaluating(batches, t.perEpoch*t.recipe.Parts())
 	}
 	for i, v := range sum {
 		a.average.Stats[i] = float32(v / float64(batches) / artifact.StatMomentum)
 	}
 	return nil
+}
+
+// measureBatch adds the statistics of every part of a batch to sum and returns
+// the number of parts.
+func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) (int, error) {
+	parts := t.recipe.Parts()
+	images, targets := len(b.Images)/parts, len(b.Targets)/parts
+	for i := range parts {
+		if err := t.trainer.SetState(state); err != nil {
+			return 0, err
+		}
+		_, err := t.trainer.Step(b.Images[i*images:(i+1)*images], b.Targets[i*targets:(i+1)*targets], t.hyper.values)
+		if err != nil {
+			return 0, err
+		}
+		for k, v := range t.trainer.View().Stats {
+			sum[k] += float64(v)
+		}
+	}
+	return parts, nil
 }
 
 // judge asks the stopping rule about an epoch (from 0) and keeps the best

@@ -100,18 +100,34 @@ func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
 	defer b.Release()
 	n := int(t.trainer.Steps())
 	lr := t.schedule.LR(n)
-	out, err := t.trainer.Step(b.Images, b.Targets, t.hyper.at(n, lr))
+	loss, correct, err := t.parts(b, t.hyper.at(n, lr))
 	if err != nil {
 		return lr, err
 	}
 	t.aside.step(t.trainer.View(), n)
-	correct := agreements(out.Logits, b.Targets, b.Count)
-	t.sums.Loss += float64(out.Loss) * float64(b.Count)
+	t.sums.Loss += loss * float64(b.Count)
 	t.sums.Correct += correct
 	t.sums.Images += b.Count
 	schedule.Observe(t.schedule, n+1, schedule.Metrics{
-		schedule.TrainLoss: float64(out.Loss), schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
+		schedule.TrainLoss: loss, schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
 	return lr, nil
+}
+
+// parts trains on a batch, in equal parts if the recipe says so, and returns the
+// mean loss and the number of images that were right.
+func (t *run) parts(b *data.Batch, hyper []float32) (loss float64, correct int, err error) {
+	parts := t.recipe.Parts()
+	images, targets := len(b.Images)/parts, len(b.Targets)/parts
+	for i := range parts {
+		y := b.Targets[i*targets : (i+1)*targets]
+		out, err := t.trainer.StepPart(b.Images[i*images:(i+1)*images], y, hyper, i, parts)
+		if err != nil {
+			return 0, 0, err
+		}
+		loss += float64(out.Loss) / float64(parts)
+		correct += agreements(out.Logits, y, b.Count/parts)
+	}
+	return loss, correct, nil
 }
 
 // agreements counts the rows in which the largest logit meets the largest

@@ -23,6 +23,9 @@ type Recipe struct {
 	Epochs int `yaml:"epochs"`
 	// Batch is the number of images of a training step.
 	Batch int `yaml:"batch"`
+	// Accumulate, if above 1, takes a step's images in that many equal parts
+	// whose gradients add up, for batches that do not fit into memory.
+	Accumulate int `yaml:"accumulate,omitempty"`
 	// Limit, if above 0, is the largest number of training images to use,
 	// chosen evenly over the classes.
 	Limit int `yaml:"limit"`

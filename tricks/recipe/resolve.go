@@ -174,6 +174,9 @@ func (r *Recipe) check() error {
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
 	}
+	if n := r.Accumulate; n < 0 || n > 1 && r.Batch%n != 0 {
+		return strict.Errorf("accumulate", "a batch of %d does not divide into %d equal parts", r.Batch, n)
+	}
 	if n := r.Data.Repeats; n > 1 && r.Batch%n != 0 {
 		return strict.Errorf("data.repeats", "a batch of %d cannot show every image %d times; make it a multiple", r.Batch, n)
 	}

@@ -79,3 +79,6 @@ func (r *Recipe) BuildStop() (stopping.Rule, error) {
 	}
 	return o.Build(), nil
 }
+
+// Parts returns the number of equal parts that a step's images are taken in.
+func (r *Recipe) Parts() int { return max(1, r.Accumulate) }
