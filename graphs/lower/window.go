@@ -24,7 +24,7 @@ func init() {
 			poolAttrs(n.Op.(ir.MaxPool).PoolAttr)...)
 		return true
 	}})
-	register("MaxPoolGrad", form{name: "taps", emit: func(e *Emitter, n *ir.Node) bool {
+	register("MaxPoolGrad", form{name: "taps", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
 		dx := e.maxPoolGrad(n, 1, e.in)
 		e.emit("Reshape", []string{dx, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
 		return true
@@ -37,7 +37,7 @@ func init() {
 		e.emit("Reshape", []string{dx, e.ints(n.Out[0].Shape...)}, []string{e.outBlk(n.Out[0])})
 		return true
 	}})
-	register("MaxPoolGrad", form{name: "indices", rank: worse(1), emit: emitMaxPoolIndices})
+	register("MaxPoolGrad", form{name: "indices", emit: emitMaxPoolIndices})
 	register("AvgPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.AvgPool)
 		e.emit("AveragePool", e.inputs(n), []string{e.out(n.Out[0])}, avgPoolAttrs(op)...)
@@ -103,9 +103,11 @@ func newCanvas(a ir.PoolAttr, x, y ir.Shape, block int) canvas {
 func (e *Emitter) maxPoolGrad(n *ir.Node, block int, name func(*ir.Value) string) string {
 	x, y := n.In[1], n.In[2]
 	c := newCanvas(n.Op.(ir.MaxPoolGrad).PoolAttr, x.Shape, y.Shape, block)
-	view := e.ints(c.planes, c.out[0], c.out[1], block)
-	rest := e.do("Reshape", []string{name(n.In[0]), view})
-	top := e.do("Reshape", []string{name(y), view})
+	rest := e.reshape(name(n.In[0]), c.planes, c.out[0], c.out[1], block)
+	if c.Kernel == [2]int{1, 1} {
+		return e.assemble(c, [][]string{{rest}})
+	}
+	top := e.reshape(name(y), c.planes, c.out[0], c.out[1], block)
 	full := e.reshape(name(x), c.planes, c.in[0], c.in[1], block)
 	if c.before != [2]int{} || c.surplus[0] > 0 || c.surplus[1] > 0 {
 		full = e.do("Pad", []string{full, e.ints(0, c.before[0], c.before[1], 0, 0, max(c.surplus[0], 0), max(c.surplus[1], 0), 0),
@@ -144,8 +146,10 @@ func (e *Emitter) avgPoolGrad(n *ir.Node, block int, name func(*ir.Value) string
 			same = same && share[0] == share[len(share)-1]
 		}
 	}
-	factor := e.scalar(share[0])
-	if !same {
+	factor := ""
+	if same {
+		factor = e.scalar(share[0])
+	} else {
 		factor = e.floats(ir.Shape{c.out[0], c.out[1], 1}, share)
 	}
 	d := e.reshape(name(n.In[0]), c.planes, c.out[0], c.out[1], block)
@@ -226,10 +230,16 @@ func (e *Emitter) phase(c canvas, taps [][]string, a, b int) string {
 	return sum
 }
 
-// emitMaxPoolIndices takes the places of the maxima from MaxPool, which then
-// runs on one thread without vectors, and scatters to them.
+// emitMaxPoolIndices takes the places of the maxima from MaxPool, which sees to
+// the first in row-major order, and scatters to them. MaxPool is then slow, but
+// in plain layout the vectors of the taps are shorter still.
 func emitMaxPoolIndices(e *Emitter, n *ir.Node) bool {
 	x := n.In[1]
+	if s := x.Shape; s[0]*s[1]*s[2] < 2 {
+		// A window of NaN has the index −(width+1), which wraps around to a
+		// place within any larger tensor.
+		return false
+	}
 	index := e.tmp("index")
 	e.emit("MaxPool", []string{e.in(x)}, []string{e.tmp("max"), index}, poolAttrs(n.Op.(ir.MaxPoolGrad).PoolAttr)...)
 	d := e.do("ScatterElements", []string{e.zeros(x.Shape.Size()), e.reshape(index, -1), e.reshape(e.in(n.In[0]), -1)},

@@ -72,6 +72,8 @@ func ruleCases() []ruleCase {
 		ruleCase{op: ir.BatchNormInfer{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c, c, c}, positive: true, fixed: map[int]bool{3: true, 4: true}},
 		ruleCase{op: ir.SoftmaxCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
 		ruleCase{op: ir.GlobalAvgPool{}, in: []ir.Shape{{2, 3, 4, 5}}},
+		ruleCase{op: ir.MaxPool{PoolAttr: ir.Windows(3, 2, 1)}, in: []ir.Shape{{2, 3, 4, 5}}},
+		ruleCase{op: ir.AvgPool{PoolAttr: ir.Windows(3, 2, 1)}, in: []ir.Shape{{2, 3, 4, 5}}},
 		ruleCase{op: ir.ReshapeTo(ir.Shape{3, 4}), in: []ir.Shape{{2, 6}}},
 		ruleCase{op: ir.ReshapeTo(nil), in: []ir.Shape{{1, 1}}},
 		ruleCase{op: ir.Subsample(ir.Shape{1, 2, 5, 4}, 2), in: []ir.Shape{{1, 2, 5, 4}}},

@@ -194,6 +194,7 @@ func otherCases() []testCase {
 		add(ir.Pad{Before: [4]int{1: p[0]}, After: [4]int{1: p[1]}}, r.normal(0, 1, 2, 16, 4, 6))
 		add(ir.Pad{Before: [4]int{1: p[0]}, After: [4]int{1: p[1]}}, r.normal(0, 1, 1, 32, 3, 5))
 	}
+	cases = append(cases, windowCases()...)
 	add(ir.Concat{}, r.normal(0, 1, 4))
 	add(ir.Concat{}, r.normal(0, 1, 1), r.normal(0, 1, 17), r.normal(0, 1, 3))
 	add(ir.Split{Parts: []ir.Shape{{4}}}, r.normal(0, 1, 4))

@@ -88,7 +88,7 @@ func differenceCases() []differenceCase {
 	plain := func(s, d, g int, pad ...int) ir.ConvAttr {
 		return ir.ConvAttr{Stride: [2]int{s, s}, Pad: [4]int(pad), Dilation: [2]int{d, d}, Groups: g}
 	}
-	return []differenceCase{
+	return append(windowDifferences(), []differenceCase{
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 1, 3, 4, [2]int{7, 9}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 2, 2, 3, [2]int{4, 4}, [2]int{3, 3}),
 		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 2, 3, 2, [2]int{7, 9}, [2]int{3, 3}),
@@ -120,7 +120,7 @@ func differenceCases() []differenceCase {
 			backward: one(ir.SliceGrad{Slice: cut, Input: [4]int{2, 3, 7, 9}}), step: 0.5, tolerance: 1e-5},
 		{name: "pool", forward: ir.GlobalAvgPool{}, in: []reference.Tensor{r.normal(0, 1, 3, 4, 7, 5)},
 			backward: one(ir.GlobalAvgPoolGrad{Input: [2]int{7, 5}}), step: 0.5, tolerance: 1e-5},
-	}
+	}...)
 }
 
 // awayFromZero draws numbers clear of the kink of Relu by more than a step.
@@ -201,7 +201,7 @@ func TestCentralDifferences(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad"} {
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad"} {
 		for _, form := range lower.Forms(kind) {
 			if applied[kind+" "+form] == 0 && (runtime.ChannelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {
 				t.Errorf("no case for %s in form %s", kind, form)

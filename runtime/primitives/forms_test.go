@@ -68,6 +68,9 @@ const (
 	inside place = true
 )
 
+// surround begins the names of what graphOf puts around a case.
+const surround = "around"
+
 // graphOf puts the cases side by side into a graph, with inputs "cI.inJ" and
 // outputs "cI.outJ", and returns the numbers to feed.
 func graphOf(t *testing.T, name string, cases []solved, where place) (*ir.Graph, map[string]reference.Tensor) {
@@ -77,7 +80,7 @@ func graphOf(t *testing.T, name string, cases []solved, where place) (*ir.Graph,
 	one := g.Input("one", ir.F32())
 	step := func(v *ir.Value) *ir.Value {
 		if where == inside {
-			return g.One("", ir.Binary{F: ir.Div}, v, one)
+			return g.One(surround, ir.Binary{F: ir.Div}, v, one)
 		}
 		return v
 	}

@@ -98,6 +98,9 @@ func TestNetworks(t *testing.T) {
 		{"resnet20", nil, small, 4},
 		{"resnet8", nil, small, 16},
 		{"resnet8", map[string]string{"shortcut": "B"}, [3]int{1, 12, 12}, 16},
+		{"wrn10_1", nil, small, 3},
+		{"wrn16_2", nil, small, 4},
+		{"resnet18", map[string]string{"stem": "imagenet", "variant": "D"}, [3]int{3, 36, 36}, 2},
 	} {
 		t.Run(fmt.Sprintf("%s_%s_%v_%d", c.model, strings.TrimPrefix(fmt.Sprint(c.options), "map"), c.input, c.batch), func(t *testing.T) {
 			g, inputs := trainingGraph(t, c.model, models.Config{Classes: 10, Input: c.input, Options: c.options}, c.batch)

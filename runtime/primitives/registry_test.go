@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/lower"
@@ -118,6 +119,9 @@ func checkTidy(t testing.TB, m *onnx.ModelProto) {
 		}
 	}
 	for _, n := range g.Node {
+		if strings.HasPrefix(n.Output[0], surround) {
+			continue // a form need not read all that its operator is given
+		}
 		if !slices.ContainsFunc(n.Output, func(name string) bool { return read[name] }) {
 			t.Errorf("nothing reads node %s (%s)", n.Name, n.OpType)
 		}
