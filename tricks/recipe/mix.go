@@ -23,7 +23,7 @@ func (r *Recipe) mixOptions() ([]batch.Options, error) {
 			}
 			return nil, strict.Within(key, err)
 		}
-		if err := decode(key, m.Options, o); err != nil {
+		if err := decode(key, m.Options, m, o); err != nil {
 			return nil, err
 		}
 		list = append(list, o)

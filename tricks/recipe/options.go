@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/schedule"
 	"github.com/ortrain/ortrain/tricks/strict"
@@ -18,13 +19,38 @@ import (
 type validator interface{ Validate() error }
 
 // decode fills a trick's options from a recipe's and validates them. key is
-// where they stand in the recipe.
-func decode(key string, given map[string]any, into validator) error {
-	err := strict.DecodeMap(given, into)
+// where they stand in the recipe; section is the struct that holds them beside
+// keys of its own, of which a mistyped key may be one, or nil.
+func decode(key string, given map[string]any, section any, into validator) error {
+	err := nearby(given, section, into)
+	if err == nil {
+		err = strict.DecodeMap(given, into)
+	}
 	if err == nil {
 		err = into.Validate()
 	}
 	return strict.Within(key, err)
+}
+
+// nearby reports a key that neither the options nor their section has, if the
+// section's own keys are close to it.
+func nearby(given map[string]any, section any, options validator) error {
+	if section == nil {
+		return nil
+	}
+	known, own := strict.Keys(options), strict.Keys(section)
+	for _, k := range slices.Sorted(maps.Keys(given)) {
+		if slices.Contains(known, k) {
+			continue
+		}
+		if _, ok := nearest.Name(k, known); ok {
+			continue // the options' own message suggests it
+		}
+		if name, ok := nearest.Name(k, own); ok {
+			return strict.Errorf(k, "unknown key; did you mean %q?", name)
+		}
+	}
+	return nil
 }
 
 // encode returns options as a recipe's map, with all keys.
@@ -48,7 +74,7 @@ func (r *Recipe) scheduleOptions() (schedule.Options, error) {
 	if err != nil {
 		return nil, strict.Within("schedule.name", err)
 	}
-	return o, decode("schedule", r.Schedule.Options, o)
+	return o, decode("schedule", r.Schedule.Options, r.Schedule, o)
 }
 
 // warmupOptions returns nil for no warm-up.
@@ -74,7 +100,7 @@ func (r *Recipe) warmupOptions() (schedule.WarmupOptions, error) {
 	if timed, ok := o.(schedule.Timed); ok && !epochs && !steps {
 		timed.SetEpochs(min(1, float64(r.Epochs)/5))
 	}
-	return o, decode("schedule.warmup", options, o)
+	return o, decode("schedule.warmup", options, w, o)
 }
 
 func (r *Recipe) augmentOptions() ([]pixel.Named, error) {
@@ -88,7 +114,7 @@ func (r *Recipe) augmentOptions() ([]pixel.Named, error) {
 		if err != nil {
 			return nil, strict.Within(key, err)
 		}
-		if err := decode(key, s.Options, o); err != nil {
+		if err := decode(key, s.Options, s, o); err != nil {
 			return nil, err
 		}
 		steps = append(steps, pixel.Named{Name: s.Name, Options: o})
@@ -119,7 +145,7 @@ func (r *Recipe) targetOptions() ([]namedShaper, error) {
 		if !ok {
 			return nil, strict.Errorf(key, "expected a mapping, such as {%s: …}", strict.Keys(o)[0])
 		}
-		if err := decode(key, given, o); err != nil {
+		if err := decode(key, given, nil, o); err != nil {
 			return nil, err
 		}
 		shapers = append(shapers, namedShaper{name, o})

@@ -351,3 +351,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestMistypedSectionKey: a key that is close to one of the section's own, not
+// of the trick's options, gets that one suggested.
+func TestMistypedSectionKey(t *testing.T) {
+	for setting, want := range map[string]string{
+		"schedule.lrr=1":            `schedule.lrr: unknown key; did you mean "lr"?`,
+		"schedule.flor=1":           `schedule.flor: unknown key; did you mean "floor"?`,
+		"schedule.linear_scalin=1":  `schedule.linear_scalin: unknown key; did you mean "linear_scaling"?`,
+		"schedule.warmup.epoch=0.5": `schedule.warmup.epoch: unknown key; did you mean "epochs"?`,
+	} {
+		r := Default()
+		err := r.Set(setting)
+		if err == nil {
+			err = r.Validate()
+		}
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", setting, err, want)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func optional[T validator](key string, s Step, defaults func(string) (T, error))
 	if err != nil {
 		return none, strict.Within(key+".name", err)
 	}
-	return o, decode(key, s.Options, o)
+	return o, decode(key, s.Options, s, o)
 }
 
 func (r *Recipe) resolveRun() error {
