@@ -42,6 +42,8 @@ type Spec struct {
 	ExcludeNormAndBias bool
 	// Batch is the static batch size of step.onnx.
 	Batch int
+	// Loss is SoftmaxLoss (also the meaning of "") or BCELoss.
+	Loss string
 	// Accumulate builds a step that sums gradients over several batches.
 	Accumulate bool
 	// Seed is the seed of the initial parameters.
@@ -138,6 +140,13 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 		for _, h := range t.Hyper {
 			m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
 		}
+	}
+	switch m.Loss = s.Loss; m.Loss {
+	case "":
+		m.Loss = SoftmaxLoss
+	case SoftmaxLoss, BCELoss:
+	default:
+		return nil, nil, fmt.Errorf("artifact: unknown loss %q; there are %s and %s", m.Loss, SoftmaxLoss, BCELoss)
 	}
 	if m.Accumulate = s.Accumulate; m.Accumulate {
 		m.Hyper = append(m.Hyper, HyperInfo{GradientWeight, 1})
@@ -240,7 +249,12 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	if err != nil {
 		return nil, err
 	}
-	loss := g.One(Loss, ir.SoftmaxCrossEntropy{}, logits, targets)
+	var loss *ir.Value
+	if m.Loss == BCELoss {
+		loss = g.One(Loss, ir.SigmoidCrossEntropy{}, logits, targets)
+	} else {
+		loss = g.One(Loss, ir.SoftmaxCrossEntropy{}, logits, targets)
+	}
 	grads, err := autodiff.Gradients(g, loss, nil, parts)
 	if err != nil {
 		return nil, err

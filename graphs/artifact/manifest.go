@@ -51,6 +51,13 @@ const (
 	GradientWeight = "gradient_weight"
 )
 
+// The losses that a step may minimise: the cross-entropy of the softmax, a mean
+// over the batch, or of each class's own sigmoid, a mean over batch and classes.
+const (
+	SoftmaxLoss = "softmax"
+	BCELoss     = "bce"
+)
+
 // Manifest describes an artifact set. It is stored as JSON.
 type Manifest struct {
 	Format    int           `json:"format"`
@@ -59,6 +66,8 @@ type Manifest struct {
 	Optimizer OptimizerInfo `json:"optimizer"`
 	// Batch is the static batch size of step.onnx.
 	Batch int `json:"batch"`
+	// Loss is SoftmaxLoss or BCELoss.
+	Loss string `json:"loss"`
 	// Accumulate tells that a training step may take several runs of
 	// step.onnx, each on Batch images.
 	Accumulate bool `json:"accumulate,omitempty"`

@@ -26,6 +26,21 @@ func init() {
 		e.emit("Mul", []string{sum, e.scalar(-1 / float32(n.In[0].Shape[0]))}, []string{e.out(n.Out[0])})
 		return true
 	}})
+	register("SigmoidCrossEntropy", form{name: "softplus", emit: func(e *Emitter, n *ir.Node) bool {
+		// max(z,0) − z·t + log(1 + exp(−|z|)) overflows nowhere.
+		z, t := e.in(n.In[0]), e.in(n.In[1])
+		tail := e.do("Softplus", []string{e.do("Neg", []string{e.do("Abs", []string{z})})})
+		d := e.do("Sub", []string{e.do("Relu", []string{z}), e.do("Mul", []string{z, t})})
+		sum := e.do("ReduceSum", []string{e.do("Add", []string{d, tail}), e.ints(0, 1)}, onnx.AttrInt("keepdims", 0))
+		e.emit("Mul", []string{sum, e.scalar(1 / float32(n.In[0].Shape.Size()))}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	register("SigmoidCrossEntropyGrad", form{name: "sigmoid", emit: func(e *Emitter, n *ir.Node) bool {
+		d := e.do("Sub", []string{e.do("Sigmoid", []string{e.in(n.In[1])}), e.in(n.In[2])})
+		scale := e.do("Mul", []string{e.in(n.In[0]), e.scalar(1 / float32(n.In[1].Shape.Size()))})
+		e.emit("Mul", []string{d, scale}, []string{e.out(n.Out[0])})
+		return true
+	}})
 	register("SoftmaxCrossEntropyGrad", form{name: "exp", emit: func(e *Emitter, n *ir.Node) bool {
 		seed, logp, t := e.in(n.In[0]), e.in(n.In[1]), e.in(n.In[2])
 		p := e.do("Exp", []string{logp})

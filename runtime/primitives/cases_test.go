@@ -201,6 +201,12 @@ func otherCases() []testCase {
 	add(ir.Split{Parts: []ir.Shape{{2, 2}, nil, {3}, {1, 2, 3, 1}}}, r.normal(0, 1, 14))
 	add(ir.Runs{Lengths: []int{1}, Values: []float32{2}})
 	add(ir.Runs{Lengths: []int{3, 1, 17}, Values: []float32{1, 0, -0.5}})
+	for _, s := range []ir.Shape{{1, 2}, {5, 10}, {3, 17}} {
+		z, t := r.normal(0, 3, s...), r.between(0, 1, s...)
+		z.Data[0], z.Data[1] = 400, -400
+		add(ir.SigmoidCrossEntropy{}, z, t)
+		add(ir.SigmoidCrossEntropyGrad{}, reference.Scalar(1.5), z, t)
+	}
 	// One factor for each image, as stochastic depth has.
 	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 5, 16, 8, 8), r.normal(0, 1, 5, 1, 1, 1))
 	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 4, 1, 1, 1), r.normal(0, 1, 4, 32, 5, 3))

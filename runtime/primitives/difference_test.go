@@ -82,6 +82,16 @@ func differenceCases() []differenceCase {
 			},
 		}
 	}
+	binary := func(n, k int) differenceCase {
+		return differenceCase{
+			name: fmt.Sprintf("sigmoid_cross_entropy_%dx%d", n, k), forward: ir.SigmoidCrossEntropy{},
+			in:   []reference.Tensor{r.normal(0, 2, n, k), r.between(0, 1, n, k)},
+			step: 0.02, tolerance: 1e-3,
+			backward: func(g *ir.Graph, dy *ir.Value, in, _ []*ir.Value) map[int]*ir.Value {
+				return map[int]*ir.Value{0: g.One("dz", ir.SigmoidCrossEntropyGrad{}, dy, in[0], in[1])}
+			},
+		}
+	}
 	cut := ir.Subsample(ir.Shape{2, 3, 7, 9}, 2)
 	cut.Start[3] = 1
 	cut.Size[3] = 4
@@ -108,6 +118,7 @@ func differenceCases() []differenceCase {
 		convDifference(plain(1, 1, 1, 0, 0, 0, 0), 4, 16, 16, [2]int{2, 3}, [2]int{1, 1}),
 		norm(3, 16, 3, 4), norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
 		loss(1, 3), loss(5, 10), loss(3, 17),
+		binary(1, 2), binary(4, 7),
 		{name: "relu_blocks", forward: ir.Unary{F: ir.Relu}, in: []reference.Tensor{awayFromZero(r, 2, 16, 3, 4)},
 			backward: one(ir.ReluGrad{}, 0), step: 0.125, tolerance: 1e-5},
 		{name: "subsample_blocks", forward: ir.Subsample(ir.Shape{2, 16, 4, 6}, 2), in: []reference.Tensor{r.normal(0, 1, 2, 16, 4, 6)},
@@ -201,7 +212,7 @@ func TestCentralDifferences(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad"} {
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad"} {
 		for _, form := range lower.Forms(kind) {
 			if applied[kind+" "+form] == 0 && (runtime.ChannelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {
 				t.Errorf("no case for %s in form %s", kind, form)

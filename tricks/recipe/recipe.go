@@ -23,6 +23,8 @@ type Recipe struct {
 	Epochs int `yaml:"epochs"`
 	// Batch is the number of images of a training step.
 	Batch int `yaml:"batch"`
+	// Loss is "softmax" (also the meaning of nothing) or "bce".
+	Loss string `yaml:"loss,omitempty"`
 	// Accumulate, if above 1, takes a step's images in that many equal parts
 	// whose gradients add up, for batches that do not fit into memory.
 	Accumulate int `yaml:"accumulate,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
@@ -173,6 +174,9 @@ func (r *Recipe) check() error {
 	}
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
+	}
+	if losses := []string{"softmax", "bce"}; r.Loss != "" && !slices.Contains(losses, r.Loss) {
+		return strict.Errorf("loss", "unknown loss %q%s", r.Loss, nearest.Hint(r.Loss, losses))
 	}
 	if n := r.Accumulate; n < 0 || n > 1 && r.Batch%n != 0 {
 		return strict.Errorf("accumulate", "a batch of %d does not divide into %d equal parts", r.Batch, n)
