@@ -140,11 +140,12 @@ func (f Figure) panel() *plot.Plot {
 func (f Figure) limits(p *plot.Plot, lines []plotter.XYs) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for i, xy := range lines {
-		if f.Series[i].Accent == Faint && len(f.Series) > 1 {
-			continue // outliers of raw data may leave the picture
-		}
 		for _, v := range xy {
-			low, high = min(low, v.Y), max(high, v.Y)
+			low = min(low, v.Y)
+			// Raw data that explodes may leave the picture at its top.
+			if f.Series[i].Accent != Faint || len(f.Series) == 1 {
+				high = max(high, v.Y)
+			}
 		}
 	}
 	if f.ZeroBased {
