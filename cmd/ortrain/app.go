@@ -71,7 +71,7 @@ func newApp(out, err *stream) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			env.train(), env.eval(), env.export(), env.predict(), env.inspect(),
-			env.schedule(), env.lrFind(), env.doctor(), env.list(), env.tricks(), env.version(),
+			env.preview(), env.schedule(), env.lrFind(), env.doctor(), env.list(), env.tricks(), env.version(),
 		},
 	}
 }
