@@ -231,7 +231,7 @@ func (t *Trainer) Hyper(values map[string]float32) ([]float32, error) {
 }
 
 // Step trains on one batch: images is N×C×H×W, normalised, targets N×K with
-// rows that sum to one, N the manifest's batch; hyper holds the scalar inputs
+// rows that sum to one unless classes are weighted, N the manifest's batch; hyper holds the scalar inputs
 // in the manifest's order (see Hyper). The slices are only read, and only
 // until Step returns.
 //
