@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // Write stores the set in dir, which is created when missing. Each file is
@@ -29,7 +30,7 @@ func (s *Set) Write(dir string) error {
 		if err != nil {
 			return fmt.Errorf("artifact: %s: %w", f.name, err)
 		}
-		if err := WriteFile(filepath.Join(dir, f.name), b); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, f.name), b); err != nil {
 			return err
 		}
 		s.Manifest.Files[f.name] = digest(b)
@@ -38,36 +39,7 @@ func (s *Set) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("artifact: encode manifest: %w", err)
 	}
-	return WriteFile(filepath.Join(dir, ManifestFile), append(b, '\n'))
-}
-
-// WriteFile writes a file so that a reader sees the old content or the new,
-// never a part: a temporary file in the same folder, synced and renamed.
-func WriteFile(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("cannot write %s: %w", path, err)
-		}
-	}()
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if _, err = f.Write(b); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(filepath.Join(dir, ManifestFile), append(b, '\n'))
 }
 
 func digest(b []byte) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -229,5 +230,5 @@ func Export(run, out string) error {
 	if err != nil {
 		return err
 	}
-	return artifact.WriteFile(out, b)
+	return atomicfile.Write(out, b)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
@@ -262,7 +263,7 @@ func (f *LRFind) write(dir string, r *recipe.Recipe) error {
 		w.Write([]string{strconv.Itoa(i), number(s.LR), number(s.Loss), number(s.Smooth)})
 	}
 	w.Flush()
-	if err := artifact.WriteFile(filepath.Join(dir, LRFindTable), b.Bytes()); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, LRFindTable), b.Bytes()); err != nil {
 		return err
 	}
 	return f.figure(r).Write(filepath.Join(dir, LRFindPicture))

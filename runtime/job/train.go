@@ -14,6 +14,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/schedule"
@@ -168,7 +169,7 @@ func (t *run) write(set *artifact.Set) error {
 	if err != nil {
 		return err
 	}
-	return artifact.WriteFile(filepath.Join(t.cfg.Out, RecipeFile), text)
+	return atomicfile.Write(filepath.Join(t.cfg.Out, RecipeFile), text)
 }
 
 // open makes the sessions and brings them to the checkpoint, if there is one.
@@ -316,7 +317,7 @@ func (t *run) finish() error {
 	if err != nil {
 		return err
 	}
-	if err := artifact.WriteFile(filepath.Join(t.cfg.Out, ModelFile), b); err != nil {
+	if err := atomicfile.Write(filepath.Join(t.cfg.Out, ModelFile), b); err != nil {
 		return err
 	}
 	if len(rows) == 0 {
