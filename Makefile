@@ -71,6 +71,7 @@ $(PYTHON):
 
 parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/golden_resnet20.py --check
+	$(PYTHON) tools/parity/networks/golden_networks.py --check
 	$(PYTHON) tools/parity/optimizers/golden_optimizers.py --check
 	$(GO) test -count=1 ./tools/parity/...
 	rm -rf runs/parity
