@@ -80,11 +80,15 @@ class ResNet18(nn.Module):
         return self.linear(self.features(x).mean((2, 3)))
 
 
-def build(name, classes):
-    """resnet20 (8, 32, …), preact-resnet20, wrn-16-4, resnet18 (ImageNet stem)
-    or resnet18-small."""
-    if wide := re.fullmatch(r"wrn-(\d+)-(\d+)", name):
+def build(name, classes, size=32):
+    """resnet20 (8, 32, …), preact-resnet20, wrn16_4, resnet18 (its small stem
+    below 64 pixels), resnet50 (torchvision's)."""
+    if wide := re.fullmatch(r"wrn(\d+)_(\d+)", name):
         return WideResNet(int(wide[1]), int(wide[2]), classes)
-    if name in ("resnet18", "resnet18-small"):
-        return ResNet18(classes, small=name.endswith("-small"))
+    if name == "resnet18":
+        return ResNet18(classes, small=size < 64)
+    if name == "resnet50":
+        import torchvision
+
+        return torchvision.models.resnet50(num_classes=classes)
     return resnet_cifar.resnet(name, classes)

@@ -71,7 +71,7 @@ class Step:
     def __init__(self, args, layout, update):
         torch.manual_seed(args.seed)
         layout = FORMATS[layout]
-        self.model = peer_models.build(args.model, args.classes).to(memory_format=layout).train()
+        self.model = peer_models.build(args.model, args.classes, args.size).to(memory_format=layout).train()
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.sgd = torch.optim.SGD(
             self.model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, **UPDATES[update])
