@@ -33,7 +33,7 @@ func batchNormTrain(c *Context) []*ir.Value {
 	}
 	n := c.Node
 	op := n.Op.(ir.BatchNormTrain)
-	return c.G.Apply(c.Name(0), ir.BatchNormGrad{Eps: op.Eps}, c.Out[0], n.In[0], n.In[1], n.Out[1], n.Out[2])
+	return c.G.Apply(c.Name(0), ir.BatchNormGrad(op), c.Out[0], n.In[0], n.In[1], n.Out[1], n.Out[2])
 }
 
 // batchNormInfer differentiates the affine map that a norm with fixed
