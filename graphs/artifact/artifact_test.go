@@ -179,3 +179,30 @@ func FuzzParseManifest(f *testing.F) {
 		}
 	})
 }
+
+// TestEveryFamilyIsSound: Write has the independent reader look at each file,
+// so every operator that a network needs must be known to it.
+func TestEveryFamilyIsSound(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		options map[string]string
+		size    int
+	}{
+		{"wrn16_4", map[string]string{"dropout": "0.3"}, 32},
+		{"resnet18", nil, 32}, {"resnet18", nil, 64},
+		{"resnet50", map[string]string{"variant": "C"}, 64}, {"resnet50", map[string]string{"variant": "D"}, 64},
+	} {
+		for _, block := range []int{0, 8, 16} {
+			s := spec(c.name, c.options)
+			s.Config.Input = [3]int{3, c.size, c.size}
+			s.Lowering.Block = block
+			set, err := artifact.Build(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := set.Write(t.TempDir()); err != nil {
+				t.Errorf("%s %v, blocks of %d: %v", c.name, c.options, block, err)
+			}
+		}
+	}
+}

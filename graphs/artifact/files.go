@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ortrain/ortrain/graphs/check"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
@@ -26,7 +27,7 @@ func (s *Set) Write(dir string) error {
 		name  string
 		model *onnx.ModelProto
 	}{{StepFile, s.Step}, {EvalFile, s.Eval}, {InferFile, s.Infer}} {
-		b, err := onnx.Marshal(f.model)
+		b, err := Encode(f.model)
 		if err != nil {
 			return fmt.Errorf("artifact: %s: %w", f.name, err)
 		}
@@ -40,6 +41,19 @@ func (s *Set) Write(dir string) error {
 		return fmt.Errorf("artifact: encode manifest: %w", err)
 	}
 	return atomicfile.Write(filepath.Join(dir, ManifestFile), append(b, '\n'))
+}
+
+// Encode encodes a model that is about to be written and has it read back by an
+// independent reader, which checks its structure (package check).
+func Encode(m *onnx.ModelProto) ([]byte, error) {
+	b, err := onnx.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := check.Bytes(b); err != nil {
+		return nil, fmt.Errorf("the model that was built is unsound, which is a fault of this program: %w", err)
+	}
+	return b, nil
 }
 
 func digest(b []byte) string {

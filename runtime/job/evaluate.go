@@ -226,7 +226,7 @@ func Export(run, out string) error {
 	if err != nil {
 		return err
 	}
-	b, err := onnx.Marshal(model)
+	b, err := artifact.Encode(model)
 	if err != nil {
 		return err
 	}

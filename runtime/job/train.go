@@ -12,7 +12,6 @@ import (
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
-	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
@@ -313,7 +312,7 @@ func (t *run) finish() error {
 	if err != nil {
 		return err
 	}
-	b, err := onnx.Marshal(model)
+	b, err := artifact.Encode(model)
 	if err != nil {
 		return err
 	}
