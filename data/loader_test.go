@@ -100,11 +100,18 @@ func trainOptions(t testing.TB) LoaderOptions {
 }
 
 func TestBytesDoNotDependOnTheWorkers(t *testing.T) {
+	sameForAnyWorkers(t, trainOptions, 3*14)
+}
+
+// sameForAnyWorkers checks that a loader makes the same batches, and as many as
+// are wanted, with any number of workers and slots.
+func sameForAnyWorkers(t *testing.T, options func(testing.TB) LoaderOptions, batches int) {
+	t.Helper()
 	set := Whole(images(t, rgb, 100))
 	var want []string
 	for _, workers := range []int{1, 2, 7} {
 		for _, slots := range []int{2, 5} {
-			opt := trainOptions(t)
+			opt := options(t)
 			opt.Workers, opt.Slots = workers, slots
 			got := drain(t, start(t, set, opt))
 			if want == nil {
@@ -115,8 +122,8 @@ func TestBytesDoNotDependOnTheWorkers(t *testing.T) {
 			}
 		}
 	}
-	if len(want) != 3*14 {
-		t.Errorf("%d batches, want 42", len(want))
+	if len(want) != batches {
+		t.Errorf("%d batches, want %d", len(want), batches)
 	}
 }
 

@@ -36,24 +36,7 @@ func mixedOptions(t testing.TB) LoaderOptions {
 }
 
 func TestMixedBytesDoNotDependOnTheWorkers(t *testing.T) {
-	set := Whole(images(t, rgb, 100))
-	var want []string
-	for _, workers := range []int{1, 2, 7} {
-		for _, slots := range []int{2, 5} {
-			opt := mixedOptions(t)
-			opt.Workers, opt.Slots = workers, slots
-			got := drain(t, start(t, set, opt))
-			if want == nil {
-				want = got
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%d workers, %d slots: batches differ from those of 1 worker", workers, slots)
-			}
-		}
-	}
-	if len(want) != 3*16 {
-		t.Errorf("%d batches, want 48", len(want))
-	}
+	sameForAnyWorkers(t, mixedOptions, 3*16)
 }
 
 func TestMixedResume(t *testing.T) {

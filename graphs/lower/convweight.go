@@ -157,15 +157,15 @@ func emitWeightBigFilter(e *Emitter, n *ir.Node) bool {
 	swap := onnx.AttrInts("perm", 1, 0, 2, 3)
 	a := op.ConvAttr
 	a.Stride, a.Dilation = op.Dilation, op.Stride
-	xt := e.do("Transpose", []string{e.in(n.In[1])}, swap)
-	dyt := e.do("Transpose", []string{e.in(n.In[0])}, swap)
-	d := e.do("Conv", []string{xt, dyt}, convAttrs(a)...) // C×O×≥kh×≥kw
-	// Input rows that the forward stride left unread add taps beyond the kernel.
 	x := n.In[1].Shape
 	size, err := a.OutSize([2]int{x[2], x[3]}, [2]int{dy[2], dy[3]})
 	if err != nil {
 		return false
 	}
+	xt := e.do("Transpose", []string{e.in(n.In[1])}, swap)
+	dyt := e.do("Transpose", []string{e.in(n.In[0])}, swap)
+	d := e.do("Conv", []string{xt, dyt}, convAttrs(a)...) // C×O×≥kh×≥kw
+	// Input rows that the forward stride left unread add taps beyond the kernel.
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(2, 3)})
 	}

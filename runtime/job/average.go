@@ -196,13 +196,11 @@ func (t *run) measure(ctx context.Context, epoch int) error {
 // the number of parts.
 func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) (int, error) {
 	parts := t.recipe.Parts()
-	images, targets := len(b.Images)/parts, len(b.Targets)/parts
 	for i := range parts {
 		if err := t.trainer.SetState(state); err != nil {
 			return 0, err
 		}
-		_, err := t.trainer.Step(b.Images[i*images:(i+1)*images], b.Targets[i*targets:(i+1)*targets], t.hyper.values)
-		if err != nil {
+		if _, err := t.trainer.Step(part(b.Images, i, parts), part(b.Targets, i, parts), t.hyper.values); err != nil {
 			return 0, err
 		}
 		for k, v := range t.trainer.View().Stats {

@@ -117,10 +117,9 @@ func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
 // mean loss and the number of images that were right.
 func (t *run) parts(b *data.Batch, hyper []float32) (loss float64, correct int, err error) {
 	parts := t.recipe.Parts()
-	images, targets := len(b.Images)/parts, len(b.Targets)/parts
 	for i := range parts {
-		y := b.Targets[i*targets : (i+1)*targets]
-		out, err := t.trainer.StepPart(b.Images[i*images:(i+1)*images], y, hyper, i, parts)
+		x, y := part(b.Images, i, parts), part(b.Targets, i, parts)
+		out, err := t.trainer.StepPart(x, y, hyper, i, parts)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -128,6 +127,12 @@ func (t *run) parts(b *data.Batch, hyper []float32) (loss float64, correct int, 
 		correct += agreements(out.Logits, y, b.Count/parts)
 	}
 	return loss, correct, nil
+}
+
+// part returns number i of the equal parts of v.
+func part(v []float32, i, parts int) []float32 {
+	n := len(v) / parts
+	return v[i*n : (i+1)*n]
 }
 
 // agreements counts the rows in which the largest logit meets the largest

@@ -15,6 +15,8 @@ package job
 import (
 	"time"
 
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -22,9 +24,9 @@ import (
 const (
 	RecipeFile     = "recipe.yaml"
 	ArtifactsDir   = "artifacts"
-	CheckpointFile = "checkpoint.safetensors"
-	MetricsFile    = "metrics.csv"
-	CurvesFile     = "curves.png"
+	CheckpointFile = runtime.CheckpointFile
+	MetricsFile    = metrics.File
+	CurvesFile     = metrics.CurvesFile
 	ModelFile      = "model.onnx"
 )
 

@@ -85,9 +85,9 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if err != nil {
 		return nil, err
 	}
-	perEpoch := d.Train.Len() / r.Batch
-	if perEpoch == 0 {
-		return nil, fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, d.Train.Len())
+	perEpoch, err := stepsPerEpoch(r, d)
+	if err != nil {
+		return nil, err
 	}
 	// A sweep longer than the run goes on as the run's first epochs did.
 	r.Epochs = max(r.Epochs, (c.Steps+perEpoch-1)/perEpoch)

@@ -41,6 +41,16 @@ func checkNames(r *recipe.Recipe) error {
 	return nil
 }
 
+// stepsPerEpoch returns the number of optimizer steps of an epoch, whose last
+// incomplete batch is dropped.
+func stepsPerEpoch(r *recipe.Recipe, d *data.Dataset) (int, error) {
+	n := d.Train.Len() / r.Batch
+	if n == 0 {
+		return 0, fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, d.Train.Len())
+	}
+	return n, nil
+}
+
 // Spec returns what the artifacts of a resolved recipe are built from, for a
 // data set and for the machine that the open library runs on.
 func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {

@@ -72,8 +72,8 @@ func Schedule(c ScheduleConfig) (*Course, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot count the steps of an epoch: %w", err)
 		}
-		if perEpoch = d.Train.Len() / r.Batch; perEpoch == 0 {
-			return nil, fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, d.Train.Len())
+		if perEpoch, err = stepsPerEpoch(r, d); err != nil {
+			return nil, err
 		}
 	}
 	if most := math.MaxInt32; perEpoch > most/r.Epochs {

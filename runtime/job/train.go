@@ -116,9 +116,8 @@ func (t *run) prepare() error {
 	if t.data.Validation != nil {
 		t.held, t.heldName = t.data.Validation, "validation"
 	}
-	t.perEpoch = t.data.Train.Len() / r.Batch
-	if t.perEpoch == 0 {
-		return fmt.Errorf("batch %d is larger than the %d training images; lower batch or raise limit", r.Batch, t.data.Train.Len())
+	if t.perEpoch, err = stepsPerEpoch(r, t.data); err != nil {
+		return err
 	}
 	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
 		return err
