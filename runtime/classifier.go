@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"iter"
 )
@@ -21,34 +22,40 @@ type Classifier struct {
 // NewClassifier loads a classifier file. When the model leaves the image size
 // open, the size comes from its metadata.
 func NewClassifier(path string, o Options) (*Classifier, error) {
+	return NewDeclaredClassifier(path, ModelInfo{}, o)
+}
+
+// NewDeclaredClassifier is NewClassifier for a file whose metadata are
+// missing or wrong: what declared says goes before them.
+func NewDeclaredClassifier(path string, declared ModelInfo, o Options) (*Classifier, error) {
 	session, err := NewSession(path, o)
 	if err != nil {
 		return nil, err
 	}
-	return classifier(session)
+	return classifier(session, declared)
 }
 
-// NewClassifierFromBytes is NewClassifier for an encoded model; name stands
-// for it in errors.
-func NewClassifierFromBytes(name string, data []byte, o Options) (*Classifier, error) {
+// NewClassifierFromBytes is NewDeclaredClassifier for an encoded model; name
+// stands for it in errors.
+func NewClassifierFromBytes(name string, data []byte, declared ModelInfo, o Options) (*Classifier, error) {
 	session, err := NewSessionFromBytes(name, data, o)
 	if err != nil {
 		return nil, err
 	}
-	return classifier(session)
+	return classifier(session, declared)
 }
 
-func classifier(s *Session) (*Classifier, error) {
+func classifier(s *Session, declared ModelInfo) (*Classifier, error) {
 	c := &Classifier{session: s}
-	if err := c.describe(); err != nil {
+	if err := c.describe(declared); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return c, nil
 }
 
-// describe derives sizes from the ports and the metadata.
-func (c *Classifier) describe() (err error) {
+// describe derives sizes from the ports and what is declared.
+func (c *Classifier) describe(declared ModelInfo) error {
 	s := c.session
 	if len(s.inputs) != 1 || len(s.outputs) != 1 {
 		return fmt.Errorf("not a classifier: it has %d inputs and %d outputs; one of each is expected", len(s.inputs), len(s.outputs))
@@ -60,17 +67,16 @@ func (c *Classifier) describe() (err error) {
 	if c.output.Type != Float32 || c.output.Ranked && len(c.output.Shape) != 2 {
 		return fmt.Errorf("not a classifier: its output is %s; a float N×K is expected", c.output)
 	}
-	if c.info, err = ParseModelInfo(s.metadata); err != nil {
+	if err := declared.check(); err != nil {
 		return err
 	}
-	for i, d := range c.input.Shape[1:] {
-		c.image[i] = int(d)
-		if d < 0 {
-			c.image[i] = c.info.InputSize[i]
-		}
-		if c.image[i] < 1 {
-			return fmt.Errorf("its input %s leaves the image size open and its metadata does not say it (%s)", c.input, MetaInputSize)
-		}
+	info, err := ParseModelInfo(s.metadata)
+	if err != nil {
+		return err
+	}
+	c.info = declared.Over(info)
+	if err := c.sizeImage(); err != nil {
+		return err
 	}
 	c.batch = max(0, int(c.input.Shape[0]))
 	if c.output.Ranked {
@@ -83,10 +89,29 @@ func (c *Classifier) describe() (err error) {
 		}
 	}
 	if n := len(c.info.ClassNames); n != 0 && n != c.classes {
-		return fmt.Errorf("its metadata names %d classes; its output has %d", n, c.classes)
+		return fmt.Errorf("%d class names are given; its output has %d", n, c.classes)
 	}
 	if n := len(c.info.Mean); n != 0 && n != c.image[0] {
-		return fmt.Errorf("its metadata has a mean of %d channels; its input has %d", n, c.image[0])
+		return fmt.Errorf("a mean of %d channels is given; its input has %d", n, c.image[0])
+	}
+	return nil
+}
+
+// sizeImage takes the image size from the input's shape, and where that
+// leaves it open from what is declared.
+func (c *Classifier) sizeImage() error {
+	for i, d := range c.input.Shape[1:] {
+		c.image[i] = int(d)
+		if d >= 0 {
+			if n := c.info.InputSize[i]; n > 0 && n != c.image[i] {
+				return fmt.Errorf("images of %d×%d×%d are declared; its input is %s", c.info.InputSize[0], c.info.InputSize[1], c.info.InputSize[2], c.input)
+			}
+			continue
+		}
+		if c.image[i] = c.info.InputSize[i]; c.image[i] < 1 {
+			return &UndeclaredError{Keys: []string{MetaInputSize}, Problem: fmt.Sprintf(
+				"its input %s leaves the image size open and its metadata does not say it (%s)", c.input, MetaInputSize)}
+		}
 	}
 	return nil
 }
@@ -109,7 +134,8 @@ func (c *Classifier) countClasses() (int, error) {
 	return int(shape[1]), nil
 }
 
-// Info returns what the model's metadata says; the caller must not change it.
+// Info returns what the model's metadata and its user declare; the caller must
+// not change it.
 func (c *Classifier) Info() ModelInfo { return c.info }
 
 // Metadata returns all metadata properties of the file; the caller must not
@@ -134,6 +160,12 @@ func (c *Classifier) Output() Port { return c.output }
 // n×K logits in memory of the caller's own.
 func (c *Classifier) Logits(images []float32, n int) ([]float32, error) {
 	return c.forward().run(images, n)
+}
+
+// LogitsContext is Logits that ends early, with the context's error, when the
+// context is done.
+func (c *Classifier) LogitsContext(ctx context.Context, images []float32, n int) ([]float32, error) {
+	return c.forward().runContext(ctx, images, n)
 }
 
 // Evaluate scores the batches as Evaluator.Evaluate does.

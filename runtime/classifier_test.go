@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -33,7 +34,7 @@ func plane(batch int64, metadata map[string]string) ortest.Graph {
 func classifier(t testing.TB, g ortest.Graph) *runtime.Classifier {
 	t.Helper()
 	ortest.Open(t)
-	c, err := runtime.NewClassifierFromBytes(t.Name(), g.Bytes(t), runtime.Options{Threads: 1})
+	c, err := runtime.NewClassifierFromBytes(t.Name(), g.Bytes(t), runtime.ModelInfo{}, runtime.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,14 +142,14 @@ func TestClassifierRefuses(t *testing.T) {
 			g.Nodes = []*onnx.NodeProto{ortest.Node("Relu", []string{"pixels"}, []string{"same"})}
 		}), "not a classifier: its output is same"},
 		"open size":    {change(func(g *ortest.Graph) { g.Inputs[0] = ortest.Floats("pixels", -1, -1, -1, -1) }), "leaves the image size open"},
-		"names":        {meta(runtime.MetaClassNames, `["a","b"]`), "names 2 classes; its output has 3"},
+		"names":        {meta(runtime.MetaClassNames, `["a","b"]`), "2 class names are given; its output has 3"},
 		"broken names": {meta(runtime.MetaClassNames, "a, b, c"), `class_names: "a, b, c" is not the JSON list`},
 		"half a norm":  {meta(runtime.MetaMean, "[0.5]"), "mean has 1 channels and std has 0"},
 		"channels": {plane(-1, runtime.ModelInfo{Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}}.Metadata()),
-			"a mean of 3 channels; its input has 1"},
+			"a mean of 3 channels is given; its input has 1"},
 		"zero std": {plane(-1, map[string]string{runtime.MetaMean: "[0]", runtime.MetaStd: "[0]"}), "std: 0 is not positive"},
 	} {
-		x, err := runtime.NewClassifierFromBytes("model.onnx", c.g.Bytes(t), runtime.Options{})
+		x, err := runtime.NewClassifierFromBytes("model.onnx", c.g.Bytes(t), runtime.ModelInfo{}, runtime.Options{})
 		if err == nil {
 			x.Close()
 		}
@@ -158,6 +159,46 @@ func TestClassifierRefuses(t *testing.T) {
 	}
 	if _, err := runtime.NewClassifier(filepath.Join(t.TempDir(), "none.onnx"), runtime.Options{}); err == nil {
 		t.Error("a missing file was opened")
+	}
+}
+
+// TestDeclaredClassifier: the caller completes what the file does not say, and
+// corrects what it says.
+func TestDeclaredClassifier(t *testing.T) {
+	ortest.Open(t)
+	open := plane(-1, nil)
+	open.Inputs[0] = ortest.Floats("pixels", -1, 1, -1, -1)
+	load := func(g ortest.Graph, declared runtime.ModelInfo) (runtime.ModelInfo, [3]int, error) {
+		c, err := runtime.NewClassifierFromBytes("model.onnx", g.Bytes(t), declared, runtime.Options{Threads: 1})
+		if err != nil {
+			return runtime.ModelInfo{}, [3]int{}, err
+		}
+		defer c.Close()
+		return c.Info(), c.Image(), nil
+	}
+	var undeclared *runtime.UndeclaredError
+	if _, _, err := load(open, runtime.ModelInfo{}); !errors.As(err, &undeclared) || !slices.Equal(undeclared.Keys, []string{runtime.MetaInputSize}) {
+		t.Errorf("an open size: %v", err)
+	}
+	size := [3]int{1, 2, 2}
+	if _, got, err := load(open, runtime.ModelInfo{InputSize: size}); err != nil || got != size {
+		t.Errorf("a declared size: %v, %v", got, err)
+	}
+	in := runtime.ModelInfo{ClassNames: []string{"a", "b", "c"}, Mean: []float32{0.5}, Std: []float32{0.25}, InputSize: size}
+	over := runtime.ModelInfo{ClassNames: []string{"x", "y", "z"}}
+	want := in
+	want.ClassNames = over.ClassNames
+	if got, _, err := load(plane(-1, in.Metadata()), over); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("other names: %+v, %v", got, err)
+	}
+	for says, declared := range map[string]runtime.ModelInfo{
+		"2 class names are given; its output has 3":                      {ClassNames: []string{"a", "b"}},
+		"std: -1 is not positive":                                        {Mean: []float32{0}, Std: []float32{-1}},
+		"images of 3×2×2 are declared; its input is pixels float[N,1,2,": {InputSize: [3]int{3, 2, 2}},
+	} {
+		if _, _, err := load(plane(-1, nil), declared); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v; want %q", err, says)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -87,6 +88,10 @@ type forward struct {
 
 // run returns the logits, n×K, in memory that the next call overwrites.
 func (f *forward) run(images []float32, n int) ([]float32, error) {
+	return f.runContext(context.Background(), images, n)
+}
+
+func (f *forward) runContext(ctx context.Context, images []float32, n int) ([]float32, error) {
 	size := f.image[0] * f.image[1] * f.image[2]
 	if n < 1 || len(images) != n*size {
 		return nil, fmt.Errorf("%s: %d values given for %d images of %d×%d×%d, which have %d",
@@ -110,14 +115,14 @@ func (f *forward) run(images []float32, n int) ([]float32, error) {
 			copy(f.padded, part)
 			part = f.padded
 		}
-		if err := f.chunk(part, out[at*f.classes:(at+chunk)*f.classes], chunk); err != nil {
+		if err := f.chunk(ctx, part, out[at*f.classes:(at+chunk)*f.classes], chunk); err != nil {
 			return nil, err
 		}
 	}
 	return out[:n*f.classes], nil
 }
 
-func (f *forward) chunk(images, logits []float32, n int) error {
+func (f *forward) chunk(ctx context.Context, images, logits []float32, n int) error {
 	x, err := WrapTensor(images, int64(n), int64(f.image[0]), int64(f.image[1]), int64(f.image[2]))
 	if err != nil {
 		return err
@@ -132,7 +137,7 @@ func (f *forward) chunk(images, logits []float32, n int) error {
 	for name, t := range f.fixed {
 		in[name] = t
 	}
-	return f.session.Run(in, map[string]*Tensor{f.logits: y})
+	return f.session.RunContext(ctx, in, map[string]*Tensor{f.logits: y})
 }
 
 // score runs every batch and adds up the scores.

@@ -26,6 +26,31 @@ type ModelInfo struct {
 	InputSize [3]int
 }
 
+// Over returns what i says, completed by base where i says nothing.
+func (i ModelInfo) Over(base ModelInfo) ModelInfo {
+	if i.ClassNames == nil {
+		i.ClassNames = base.ClassNames
+	}
+	if i.Mean == nil && i.Std == nil {
+		i.Mean, i.Std = base.Mean, base.Std
+	}
+	if i.InputSize == [3]int{} {
+		i.InputSize = base.InputSize
+	}
+	return i
+}
+
+// UndeclaredError reports what a model's user must know and neither the file
+// nor the caller says.
+type UndeclaredError struct {
+	// Keys are the metadata properties that would say it.
+	Keys []string
+	// Problem is the error in words.
+	Problem string
+}
+
+func (e *UndeclaredError) Error() string { return e.Problem }
+
 // Metadata encodes what is known as metadata properties of an ONNX file.
 func (i ModelInfo) Metadata() map[string]string {
 	m := map[string]string{}
@@ -64,13 +89,21 @@ func ParseModelInfo(metadata map[string]string) (ModelInfo, error) {
 			return ModelInfo{}, fmt.Errorf("model metadata %s: %q is not the JSON list it should be", key, text)
 		}
 	}
+	if err := i.check(); err != nil {
+		return ModelInfo{}, fmt.Errorf("model metadata: %w", err)
+	}
+	return i, nil
+}
+
+// check reports what contradicts itself.
+func (i ModelInfo) check() error {
 	if len(i.Mean) != len(i.Std) {
-		return ModelInfo{}, fmt.Errorf("model metadata: %s has %d channels and %s has %d", MetaMean, len(i.Mean), MetaStd, len(i.Std))
+		return fmt.Errorf("%s has %d channels and %s has %d", MetaMean, len(i.Mean), MetaStd, len(i.Std))
 	}
 	for _, s := range i.Std {
 		if !(s > 0) {
-			return ModelInfo{}, fmt.Errorf("model metadata %s: %v is not positive", MetaStd, s)
+			return fmt.Errorf("%s: %v is not positive", MetaStd, s)
 		}
 	}
-	return i, nil
+	return nil
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	goruntime "runtime"
@@ -95,15 +96,7 @@ func (s *Session) Metadata() map[string]string { return s.metadata }
 // tensors' memory. Nothing is run when a tensor does not fit; the error names
 // it.
 func (s *Session) Run(inputs, outputs map[string]*Tensor) error {
-	in, err := s.bind("input", s.inputs, inputs)
-	if err != nil {
-		return err
-	}
-	out, err := s.bind("output", s.outputs, outputs)
-	if err != nil {
-		return err
-	}
-	return s.run(in, out)
+	return s.RunContext(context.Background(), inputs, outputs)
 }
 
 // bind puts tensors into the order of the ports.
@@ -138,19 +131,71 @@ func indexOf(ports []Port, name string) int {
 	return -1
 }
 
+// RunContext is Run that ends early, with the context's error, when the
+// context is done; what the outputs hold is then undefined.
+func (s *Session) RunContext(ctx context.Context, inputs, outputs map[string]*Tensor) error {
+	in, err := s.bind("input", s.inputs, inputs)
+	if err != nil {
+		return err
+	}
+	out, err := s.bind("output", s.outputs, outputs)
+	if err != nil {
+		return err
+	}
+	return s.runContext(ctx, in, out)
+}
+
 // run executes with tensors in the order of the ports.
 func (s *Session) run(in, out []*Tensor) error {
+	return s.runContext(context.Background(), in, out)
+}
+
+func (s *Session) runContext(ctx context.Context, in, out []*Tensor) error {
 	if s.native == nil {
 		return fmt.Errorf("%s: the session is closed", s.name)
 	}
-	err := s.native.Run(values(in), values(out))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	options, release, err := terminated(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	err = s.native.RunWithOptions(values(in), values(out), options)
+	release()
 	// The native call sees addresses only: keep the memory until it is done.
 	goruntime.KeepAlive(in)
 	goruntime.KeepAlive(out)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
 	}
 	return nil
+}
+
+// terminated makes options for one run that ONNX Runtime abandons between two
+// operators once the context is done; nil where it never is. The caller
+// releases them when the run is over.
+func terminated(ctx context.Context) (o *ort.RunOptions, release func(), err error) {
+	if ctx.Done() == nil {
+		return nil, func() {}, nil
+	}
+	if o, err = ort.NewRunOptions(); err != nil {
+		return nil, nil, fmt.Errorf("run options: %w", err)
+	}
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		o.Terminate()
+		close(over)
+	})
+	return o, func() {
+		if !stop() {
+			<-over // it has begun, and needs the options
+		}
+		o.Destroy()
+	}, nil
 }
 
 func values(ts []*Tensor) []ort.Value {
