@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -21,6 +22,10 @@ type Session struct {
 	native          *ort.DynamicAdvancedSession
 	inputs, outputs []Port
 	metadata        map[string]string
+	// arena tells that the session keeps its memory between runs; ran that it
+	// has run before.
+	arena bool
+	ran   atomic.Bool
 }
 
 // NewSession loads a model file. Errors name the file.
@@ -52,7 +57,7 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	if _, ok := Opened(); !ok {
 		return nil, ErrNotOpen
 	}
-	s := &Session{name: name, metadata: map[string]string{}}
+	s := &Session{name: name, metadata: map[string]string{}, arena: !o.NoArena}
 	var err error
 	if s.inputs, s.outputs, err = ports(model); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -157,7 +162,7 @@ func (s *Session) runContext(ctx context.Context, in, out []*Tensor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	options, release, err := terminated(ctx)
+	options, release, err := runOptions(ctx, s.arena && !s.ran.Swap(true))
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -175,15 +180,19 @@ func (s *Session) runContext(ctx context.Context, in, out []*Tensor) error {
 	return nil
 }
 
-// terminated makes options for one run that ONNX Runtime abandons between two
-// operators once the context is done; nil where it never is. The caller
-// releases them when the run is over.
-func terminated(ctx context.Context) (o *ort.RunOptions, release func(), err error) {
-	if ctx.Done() == nil {
+// runOptions makes the options of one run, which ONNX Runtime abandons between
+// two operators once the context is done; a session's first run returns its
+// memory. They are nil where neither applies. The caller releases them when
+// the run is over.
+func runOptions(ctx context.Context, first bool) (o *ort.RunOptions, release func(), err error) {
+	if ctx.Done() == nil && !first {
 		return nil, func() {}, nil
 	}
 	if o, err = ort.NewRunOptions(); err != nil {
 		return nil, nil, fmt.Errorf("run options: %w", err)
+	}
+	if first {
+		returnMemory(o)
 	}
 	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

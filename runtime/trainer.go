@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -97,6 +98,9 @@ func NewTrainer(dir string, o Options) (*Trainer, error) {
 		t.Close()
 		return nil, err
 	}
+	// Building and reading the artifacts leaves garbage several times the size
+	// of the parameters: the step has better use for the memory.
+	debug.FreeOSMemory()
 	return t, nil
 }
 

@@ -255,6 +255,7 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 		}
 		e.graph.Output = append(e.graph.Output, e.info(o.Name, o.Value))
 	}
+	e.graph.Node = runtimeOrder(e.graph.Node)
 	m := &onnx.ModelProto{
 		IrVersion:       irVersion,
 		ProducerName:    e.opts.Producer,
