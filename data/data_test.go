@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/ortrain/ortrain/tricks/pixel"
@@ -31,7 +30,7 @@ func nowhere(t *testing.T) string {
 	return dir
 }
 
-func write(t *testing.T, path string, text []byte) {
+func write(t testing.TB, path string, text []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -223,8 +222,10 @@ func TestNewMemoryErrors(t *testing.T) {
 }
 
 func TestDefinitions(t *testing.T) {
-	if got := strings.Join(Names(), " "); got != "cifar10 cifar100 fashion-mnist mnist" {
-		t.Errorf("data sets %s", got)
+	for _, name := range Names() {
+		if d, err := Lookup(name); err != nil || (d.Layout == "") == (len(d.Classes) == 0) || (d.Read == nil) == (d.Index == nil) {
+			t.Errorf("%s is neither a data set nor a format: %v", name, err)
+		}
 	}
 	for name, classes := range map[string]int{"cifar10": 10, "cifar100": 100, "mnist": 10, "fashion-mnist": 10} {
 		d, err := Lookup(name)

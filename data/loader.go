@@ -257,7 +257,7 @@ func (l *Loader) Close() {
 // work makes images until there are no more tasks.
 func (l *Loader) work() {
 	w := l.opt.Chain.NewWorker()
-	var src pixel.Image
+	var src source
 	tasks := l.tasks
 	for {
 		var t task
@@ -310,7 +310,7 @@ func (l *Loader) do(t task, work func(), final bool) {
 }
 
 // fill makes the images of one task.
-func (l *Loader) fill(t task, w *pixel.Worker, src *pixel.Image) {
+func (l *Loader) fill(t task, w *pixel.Worker, src *source) {
 	b, position := t.batch, t.from
 	defer func() {
 		if r := recover(); r != nil {
@@ -325,14 +325,15 @@ func (l *Loader) fill(t task, w *pixel.Worker, src *pixel.Image) {
 	var read, first time.Duration
 	for ; position < t.to; position++ {
 		image := b.Indices[position]
-		if err := l.set.Source.Read(image, src); err != nil {
+		img, err := src.read(l.set.Source, image)
+		if err != nil {
 			b.fail(position, fmt.Errorf("image %d: %w", image, err))
 			return
 		}
 		if position == t.from {
 			read = time.Since(start)
 		}
-		w.Apply(dst[position*l.values:(position+1)*l.values], src, repetitionSeed(l.opt.Seed, b.repeat[position]), b.Epoch, image)
+		w.Apply(dst[position*l.values:(position+1)*l.values], img, repetitionSeed(l.opt.Seed, b.repeat[position]), b.Epoch, image)
 		if position == t.from {
 			first = time.Since(start)
 		}

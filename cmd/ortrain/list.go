@@ -193,6 +193,8 @@ type dataSetInfo struct {
 	TrainFiles []string `json:"train_files"`
 	TestFiles  []string `json:"test_files"`
 	Folders    []string `json:"folders"`
+	// Layout is that of a format, whose classes and image size the files say.
+	Layout string `json:"layout,omitempty"`
 }
 
 func listDataSets() (rows [][]string, values any) {
@@ -203,7 +205,11 @@ func listDataSets() (rows [][]string, values any) {
 			continue // Names lists what Lookup knows
 		}
 		image := [3]int{d.Size.C, d.Size.H, d.Size.W}
-		list = append(list, dataSetInfo{name, d.Summary, d.Classes, image, d.TrainFiles, d.TestFiles, d.Folders})
+		list = append(list, dataSetInfo{name, d.Summary, d.Classes, image, d.TrainFiles, d.TestFiles, d.Folders, d.Layout})
+		if d.Layout != "" {
+			rows = append(rows, []string{name, "any", "any", d.Summary, d.Layout})
+			continue
+		}
 		rows = append(rows, []string{name, count(len(d.Classes)), dims(image[:]), d.Summary,
 			few(d.TrainFiles) + "; " + few(d.TestFiles)})
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
@@ -51,10 +52,17 @@ func (e *environment) runEval(c *cli.Context) error {
 			return &usageError{"eval", fmt.Sprintf("--%s %d: give at least 1 image", name, c.Int(name))}
 		}
 	}
+	name, dir, err := data.Detect(c.String("data"))
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	if c.IsSet("data-dir") {
+		dir = c.String("data-dir")
+	}
 	bar := newProgress(e.err)
 	r, err := job.Evaluate(c.Context, job.EvalConfig{
 		Run: c.String("run"), ONNX: c.String("onnx"),
-		Data:  recipe.Data{Name: c.String("data"), Dir: c.String("data-dir"), TestFiles: files(c.StringSlice("test-files"))},
+		Data:  recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: files(c.StringSlice("test-files"))},
 		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
 		Progress: bar.Evaluating,
 	})

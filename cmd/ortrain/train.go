@@ -63,8 +63,9 @@ func libraryFlag() cli.Flag {
 // there is training.
 func dataFlags(training bool) []cli.Flag {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "data", Usage: "data set `NAME`: " + strings.Join(data.Names(), ", ")},
+		&cli.StringFlag{Name: "data", Usage: "data set or format `NAME`: " + strings.Join(data.Names(), ", ") + "; or the path of images of your own"},
 		&cli.StringFlag{Name: "data-dir", Usage: "folder `DIR` of its files (default: the usual places, see ortrain list datasets)"},
+		&cli.IntFlag{Name: "size", Usage: "train on images of `N`×N pixels, where the files have various sizes (default 224)"},
 	}
 	if training {
 		flags = append(flags, &cli.StringSliceFlag{Name: "train-files", Usage: "training `FILE` instead of the usual names; a pattern, a comma-separated list, or repeated"})
@@ -74,7 +75,7 @@ func dataFlags(training bool) []cli.Flag {
 
 // recipeKeys are the flags that stand for keys of the recipe.
 var recipeKeys = []struct{ flag, key string }{
-	{"data", "data.name"}, {"data-dir", "data.dir"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
+	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
 	{"model", "model.name"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
 	{"threads", "threads"}, {"provider", "provider"}, {"limit", "limit"},
 }
@@ -91,6 +92,20 @@ func changes(c *cli.Context) ([]change, error) {
 			continue
 		}
 		var value any = c.Value(k.flag)
+		if name, ok := value.(string); ok && k.flag == "data" {
+			format, dir, err := data.Detect(name)
+			if err != nil {
+				return nil, fmt.Errorf("--data: %w", err)
+			}
+			if dir != "" {
+				text, err := json.Marshal(dir)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, change{"--data", "data.dir=" + string(text)})
+			}
+			value = format
+		}
 		if f, ok := value.(cli.StringSlice); ok {
 			value = files(f.Value())
 		}

@@ -70,6 +70,9 @@ func Diagnose(library, dataDir string) *Diagnosis {
 		}
 	}
 	for _, name := range data.Names() {
+		if set, err := data.Lookup(name); err == nil && set.Layout != "" {
+			continue // images of the user's own have no usual place
+		}
 		d.DataSets = append(d.DataSets, findData(name, dataDir))
 	}
 	return d

@@ -101,6 +101,9 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		score, input, classes = k.Evaluate, k.Image(), k.Classes()
 	}
 	r.Epochs = max(r.Epochs, 1)
+	if set, err := data.Lookup(r.Data.Name); err == nil && set.Varying() && r.Data.Size == 0 {
+		r.Data.Size = input[1]
+	}
 	r, err := r.Resolve()
 	if err != nil {
 		return EvalResult{}, err
@@ -172,6 +175,9 @@ func overlay(d *recipe.Data, over recipe.Data) {
 	}
 	if over.Dir != "" {
 		d.Dir = over.Dir
+	}
+	if over.Size != 0 {
+		d.Size = over.Size
 	}
 	if over.TrainFiles != nil {
 		d.TrainFiles = over.TrainFiles

@@ -112,6 +112,9 @@ func (t *run) prepare() error {
 	if t.data, err = data.Open(data.FromRecipe(r)); err != nil {
 		return err
 	}
+	for _, p := range t.data.Problems {
+		c.Reporter.Note("left out: " + p.String())
+	}
 	t.held, t.heldName = t.data.Test, "test"
 	if t.data.Validation != nil {
 		t.held, t.heldName = t.data.Validation, "validation"

@@ -2,9 +2,11 @@ package recipe
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/ortrain/ortrain/tricks/nearest"
+	"github.com/ortrain/ortrain/tricks/strict"
 )
 
 // DataSet is what a recipe has to know of a data set. Package data registers
@@ -15,6 +17,9 @@ type DataSet struct {
 	Mean, Std []float64
 	// Augment is the default augmentation.
 	Augment Augment
+	// Varying tells that the images are of various sizes, so that the recipe
+	// chooses the training size.
+	Varying bool
 }
 
 var dataSets = map[string]DataSet{}
@@ -43,4 +48,37 @@ func lookupDataSet(name string) (DataSet, error) {
 		return d, nil
 	}
 	return DataSet{}, fmt.Errorf("unknown data set %q%s", name, nearest.Hint(name, DataSets()))
+}
+
+// resolveData fills in what the data set brings, after checking the keys that
+// only some sets have.
+func (r *Recipe) resolveData(set DataSet) error {
+	d := &r.Data
+	for _, c := range []struct {
+		key string
+		set bool
+	}{
+		{"data.size", d.Size != 0}, {"data.test_split", d.TestSplit != 0},
+		{"data.image_key", d.ImageKey != ""}, {"data.label_key", d.LabelKey != ""}, {"data.skip_broken", d.SkipBroken != 0},
+	} {
+		if c.set && !set.Varying {
+			return strict.Errorf(c.key, "is for images in files of their own; %s has none, so leave it out", set.Name)
+		}
+	}
+	if len(d.Mean) == 0 {
+		d.Mean = slices.Clone(set.Mean)
+	}
+	if len(d.Std) == 0 {
+		d.Std = slices.Clone(set.Std)
+	}
+	if len(d.Mean) != len(d.Std) {
+		return strict.Errorf("data.std", "has %d channels, data.mean has %d", len(d.Std), len(d.Mean))
+	}
+	if r.Augment == nil {
+		r.Augment = append(Augment{}, set.Augment...)
+	}
+	if d.Repeats == 1 {
+		d.Repeats = 0 // equal recipes have equal hashes
+	}
+	return nil
 }

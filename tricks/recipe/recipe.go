@@ -66,6 +66,20 @@ type Data struct {
 	// are relative to Dir and may be glob patterns.
 	TrainFiles []string `yaml:"train_files,flow"`
 	TestFiles  []string `yaml:"test_files,flow"`
+	// Size is the width and height in pixels to which images of various sizes
+	// are brought for training and evaluation; 0 means the files' own, or 224.
+	// Data sets whose images have one size take no other.
+	Size int `yaml:"size,omitempty"`
+	// ImageKey and LabelKey name the columns, keys or endings of images and
+	// labels in formats that have several; empty means the usual ones.
+	ImageKey string `yaml:"image_key,omitempty"`
+	LabelKey string `yaml:"label_key,omitempty"`
+	// TestSplit is the share of the images held out for the test of a set
+	// whose files do not divide it; 0 means a fifth.
+	TestSplit float64 `yaml:"test_split,omitempty"`
+	// SkipBroken is the number of images that may be broken: each is named,
+	// and a neighbour takes its place. 0 ends the run at the first.
+	SkipBroken int `yaml:"skip_broken,omitempty"`
 	// Validation is the part of the training images to hold out: a share if
 	// below 1, otherwise a number of images.
 	Validation float64 `yaml:"validation"`

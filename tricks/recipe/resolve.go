@@ -64,20 +64,8 @@ func (r *Recipe) resolve() error {
 	if err != nil {
 		return strict.Within("data.name", err)
 	}
-	if len(r.Data.Mean) == 0 {
-		r.Data.Mean = slices.Clone(set.Mean)
-	}
-	if len(r.Data.Std) == 0 {
-		r.Data.Std = slices.Clone(set.Std)
-	}
-	if len(r.Data.Mean) != len(r.Data.Std) {
-		return strict.Errorf("data.std", "has %d channels, data.mean has %d", len(r.Data.Std), len(r.Data.Mean))
-	}
-	if r.Augment == nil {
-		r.Augment = append(Augment{}, set.Augment...)
-	}
-	if r.Data.Repeats == 1 {
-		r.Data.Repeats = 0 // equal recipes have equal hashes
+	if err := r.resolveData(set); err != nil {
+		return err
 	}
 	return r.resolveTricks()
 }
@@ -138,6 +126,7 @@ const (
 	mostEpochs  = 1_000_000
 	mostBatch   = 1 << 20
 	mostThreads = 4096
+	mostSide    = 1 << 14
 )
 
 // check checks the ranges of the recipe's own keys.
@@ -156,6 +145,9 @@ func (r *Recipe) check() error {
 		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
 		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
 			"must be a share below 1 or a whole number of images", r.Data.Validation},
+		{"data.size", r.Data.Size >= 0 && r.Data.Size <= mostSide, "must be 0 (the files' own, or 224) to 16384 pixels", r.Data.Size},
+		{"data.test_split", r.Data.TestSplit >= 0 && r.Data.TestSplit < 1, "must be a share from 0 to below 1", r.Data.TestSplit},
+		{"data.skip_broken", r.Data.SkipBroken >= 0, "must not be negative", r.Data.SkipBroken},
 		{"data.repeats", r.Data.Repeats >= 0 && r.Data.Repeats <= r.Batch, "must be 0 to the batch", r.Data.Repeats},
 		{"schedule.lr", r.Schedule.LR > 0, "must be above 0", r.Schedule.LR},
 		{"provider", r.Provider != "", "must be a name, such as cpu", `""`},
