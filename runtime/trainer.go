@@ -58,6 +58,7 @@ type Trainer struct {
 
 	// Positions of the per-step tensors among the session's inputs.
 	imagesAt, targetsAt int
+	teacherAt           int // −1 for sets that do not distil
 	weightAt            int // of the gradient's weight among the hyper-parameters, or −1
 	imagesShape         []int64
 	targetsShape        []int64
@@ -170,6 +171,7 @@ func (t *Trainer) bindBanks() error {
 	defer targets.Close()
 	t.imagesAt = indexOf(t.session.inputs, artifact.Images)
 	t.targetsAt = indexOf(t.session.inputs, artifact.Targets)
+	t.teacherAt = indexOf(t.session.inputs, artifact.Teacher)
 	for i := range t.banks {
 		from, to := &t.banks[i], &t.banks[1-i]
 		in := map[string]*Tensor{artifact.Images: images, artifact.Targets: targets, artifact.Params: from.params}
@@ -181,6 +183,9 @@ func (t *Trainer) bindBanks() error {
 		if from.stats != nil {
 			in[artifact.Stats] = from.stats
 			out[artifact.Stats+artifact.OutSuffix] = to.stats
+		}
+		if t.teacherAt >= 0 {
+			in[artifact.Teacher] = targets // of the same shape
 		}
 		if from.grads != nil {
 			in[artifact.Gradients] = from.grads
@@ -234,6 +239,17 @@ func (t *Trainer) Hyper(values map[string]float32) ([]float32, error) {
 		t.manifest.Optimizer.Name, strings.Join(unknown, ", "), strings.Join(names, ", "))
 }
 
+// Inputs are what a step trains on, N images being the manifest's batch. The
+// slices are only read, and only until the step returns.
+type Inputs struct {
+	// Images is N×C×H×W, normalised.
+	Images []float32
+	// Targets is N×K with rows that sum to one unless classes are weighted.
+	Targets []float32
+	// Teacher is N×K, the logits of the teacher; only for sets that distil.
+	Teacher []float32
+}
+
 // Step trains on one batch: images is N×C×H×W, normalised, targets N×K with
 // rows that sum to one unless classes are weighted, N the manifest's batch; hyper holds the scalar inputs
 // in the manifest's order (see Hyper). The slices are only read, and only
@@ -253,6 +269,11 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 // On an error start the step again with part 0: the parameters and slots are
 // those before the step, the running statistics may have moved.
 func (t *Trainer) StepPart(images, targets, hyper []float32, part, parts int) (StepResult, error) {
+	return t.StepInputs(Inputs{Images: images, Targets: targets}, hyper, part, parts)
+}
+
+// StepInputs is StepPart for a set that may distil.
+func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepResult, error) {
 	if part < 0 || part >= parts {
 		return StepResult{}, fmt.Errorf("part %d of %d", part, parts)
 	}
@@ -278,17 +299,27 @@ func (t *Trainer) StepPart(images, targets, hyper []float32, part, parts int) (S
 	if t.noise != nil {
 		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step*int64(parts)+int64(part))
 	}
-	x, err := WrapTensor(images, t.imagesShape...)
+	x, err := WrapTensor(in.Images, t.imagesShape...)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("images: %w", err)
 	}
 	defer x.Close()
-	y, err := WrapTensor(targets, t.targetsShape...)
+	y, err := WrapTensor(in.Targets, t.targetsShape...)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("targets: %w", err)
 	}
 	defer y.Close()
 	b := &t.banks[t.front]
+	if t.teacherAt >= 0 {
+		r, err := WrapTensor(in.Teacher, t.targetsShape...)
+		if err != nil {
+			return StepResult{}, fmt.Errorf("the teacher's logits, which this step needs: %w", err)
+		}
+		defer r.Close()
+		b.inputs[t.teacherAt] = r
+	} else if in.Teacher != nil {
+		return StepResult{}, errors.New("the artifact set has no teacher: build it with Distillation")
+	}
 	if part == 0 && b.grads != nil {
 		clear(b.grads.Floats())
 	}

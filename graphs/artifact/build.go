@@ -44,6 +44,9 @@ type Spec struct {
 	Batch int
 	// Loss is SoftmaxLoss (also the meaning of "") or BCELoss.
 	Loss string
+	// Distillation adds a teacher's term to the loss: SoftCrossEntropy or
+	// SoftDivergence; "" for none.
+	Distillation string
 	// Accumulate builds a step that sums gradients over several batches.
 	Accumulate bool
 	// Seed is the seed of the initial parameters.
@@ -147,6 +150,9 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	case SoftmaxLoss, BCELoss:
 	default:
 		return nil, nil, fmt.Errorf("artifact: unknown loss %q; there are %s and %s", m.Loss, SoftmaxLoss, BCELoss)
+	}
+	if err := m.distillation(s.Distillation); err != nil {
+		return nil, nil, err
 	}
 	if m.Accumulate = s.Accumulate; m.Accumulate {
 		m.Hyper = append(m.Hyper, HyperInfo{GradientWeight, 1})
@@ -254,6 +260,9 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 		loss = g.One(Loss, ir.SigmoidCrossEntropy{}, logits, targets)
 	} else {
 		loss = g.One(Loss, ir.SoftmaxCrossEntropy{}, logits, targets)
+	}
+	if m.Distillation != "" {
+		loss = m.distil(g, loss, logits, state.Hyper)
 	}
 	grads, err := autodiff.Gradients(g, loss, nil, parts)
 	if err != nil {

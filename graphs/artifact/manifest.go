@@ -33,6 +33,9 @@ const (
 // (zeros for the first part) to Gradients+OutSuffix, to which it adds
 // GradientWeight times the part's gradient, and updates by the sum. The caller
 // keeps the parameters and slots of the last part only.
+// A set that distils has a teacher's logits, Teacher, among the inputs of its
+// step.
+//
 // eval.onnx maps (Images, Params, Stats) to (Logits); its batch is dynamic.
 // infer.onnx maps (Images) to (Logits); its batch is dynamic.
 const (
@@ -68,6 +71,9 @@ type Manifest struct {
 	Batch int `json:"batch"`
 	// Loss is SoftmaxLoss or BCELoss.
 	Loss string `json:"loss"`
+	// Distillation is SoftCrossEntropy or SoftDivergence where the loss has a
+	// teacher's term.
+	Distillation string `json:"distillation,omitempty"`
 	// Accumulate tells that a training step may take several runs of
 	// step.onnx, each on Batch images.
 	Accumulate bool `json:"accumulate,omitempty"`

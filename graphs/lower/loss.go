@@ -18,6 +18,10 @@ func init() {
 		e.emit("Expand", []string{d, e.ints(s[0], s[1], in[0], in[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
+	register("Softmax", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+		e.emit("Softmax", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 1))
+		return true
+	}})
 	register("SoftmaxCrossEntropy", form{name: "logsoftmax", emit: func(e *Emitter, n *ir.Node) bool {
 		logp := e.out(n.Out[1])
 		e.emit("LogSoftmax", []string{e.in(n.In[0])}, []string{logp}, onnx.AttrInt("axis", 1))

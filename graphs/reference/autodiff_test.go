@@ -71,6 +71,7 @@ func ruleCases() []ruleCase {
 		ruleCase{op: ir.BatchNormTrain{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c}},
 		ruleCase{op: ir.BatchNormInfer{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c, c, c}, positive: true, fixed: map[int]bool{3: true, 4: true}},
 		ruleCase{op: ir.SoftmaxCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.Softmax{}, in: []ir.Shape{{3, 4}}},
 		ruleCase{op: ir.SigmoidCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
 		ruleCase{op: ir.GlobalAvgPool{}, in: []ir.Shape{{2, 3, 4, 5}}},
 		ruleCase{op: ir.MaxPool{PoolAttr: ir.Windows(3, 2, 1)}, in: []ir.Shape{{2, 3, 4, 5}}},

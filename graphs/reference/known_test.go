@@ -75,6 +75,8 @@ func TestKnownAnswers(t *testing.T) {
 		{"cross-entropy of a coin", ir.SoftmaxCrossEntropy{},
 			[]Tensor{tensor(ir.Shape{2, 2}, 7, 7, 1000, 1000-math.Log(3)), tensor(ir.Shape{2, 2}, 0.5, 0.5, 0, 1)},
 			[]Tensor{Scalar((ln2 + math.Log(4)) / 2), tensor(ir.Shape{2, 2}, -ln2, -ln2, math.Log(0.75), math.Log(0.25))}},
+		{"softmax of a coin", ir.Softmax{},
+			[]Tensor{tensor(ir.Shape{2, 2}, 7, 7, 1000, 1000-math.Log(3))}, []Tensor{tensor(ir.Shape{2, 2}, 0.5, 0.5, 0.75, 0.25)}},
 		{"cross-entropy grad", ir.SoftmaxCrossEntropyGrad{},
 			[]Tensor{Scalar(2), tensor(ir.Shape{2, 2}, -ln2, -ln2, math.Log(0.75), math.Log(0.25)), tensor(ir.Shape{2, 2}, 1, 0, 1, 1)},
 			[]Tensor{tensor(ir.Shape{2, 2}, -0.5, 0.5, 0.5, -0.5)}},

@@ -172,6 +172,8 @@ func otherCases() []testCase {
 			z.Data[i*s[1]] += 500
 		}
 		add(ir.SoftmaxCrossEntropy{}, z, hot)
+		add(ir.Softmax{}, z)
+		add(ir.Softmax{}, r.normal(0, 1, s...))
 	}
 	for _, s := range [][2]ir.Shape{{{2, 3, 4}, {6, 4}}, {{12}, {3, 1, 4}}, {{1, 1}, nil}, {nil, {1}}, {{5, 3, 7, 9}, {5, 189}}} {
 		add(ir.ReshapeTo(s[1]), r.normal(0, 1, s[0]...))

@@ -1,0 +1,165 @@
+package distillation
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
+	"github.com/ortrain/ortrain/tools/parity/golden"
+)
+
+// tolerance is relative to a tensor's largest element.
+const tolerance = 1e-4
+
+// teacher returns the teacher's logits of the golden, n×golden.Classes.
+func teacher(n int) []float32 {
+	r := make([]float32, n*golden.Classes)
+	for i := range r {
+		r[i] = float32((float64(golden.Word("teacher.0", i)>>40)/(1<<23) - 1) * 6)
+	}
+	return r
+}
+
+// TestGradients: one step of SGD without momentum leaves the gradient in the
+// momentum's slot; it is PyTorch's, for every form of the loss.
+func TestGradients(t *testing.T) {
+	ortest.Open(t)
+	g, err := golden.Open("../../../testdata/golden/distillation.safetensors", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := g.Number("batch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt, err := g.Number("salt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := teacher(batch)
+	if got, want := digest(logits), g.Meta("sha256.teacher"); got != want {
+		t.Fatalf("the teacher's logits have digest %s, want %s", got, want)
+	}
+	var names []string
+	if err := json.Unmarshal([]byte(g.Meta("tensors")), &names); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"survey", "survey_cold", "weighted", "label_free", "bce"} {
+		for layout, block := range map[string]int{"plain": 0, "blocked": runtime.ChannelBlock()} {
+			t.Run(name+"/"+layout, func(t *testing.T) {
+				var c struct {
+					Soft, Loss string
+					Feed       map[string]float32
+				}
+				if err := json.Unmarshal([]byte(g.Meta("case."+name)), &c); err != nil {
+					t.Fatal(err)
+				}
+				tr := trainer(t, batch, c.Soft, c.Loss, block)
+				feed := map[string]float32{"lr": 0.01, "momentum": 0, "weight_decay": 0}
+				for key, v := range c.Feed {
+					feed[key] = v
+				}
+				hyper, err := tr.Hyper(feed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				images, targets := golden.Batch(salt, 0, batch)
+				r, err := tr.StepInputs(runtime.Inputs{Images: images, Targets: targets, Teacher: logits}, hyper, 0, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				within(t, "loss", []float32{r.Loss}, values(t, g, name+".loss"))
+				m, slot := tr.Manifest(), tr.View().Slots[0]
+				at := map[string]artifact.TensorInfo{}
+				for _, p := range m.Parameters {
+					at[p.Name] = p
+				}
+				for _, tensor := range names {
+					p, ok := at[tensor]
+					if !ok {
+						t.Fatalf("the network has no %s", tensor)
+					}
+					within(t, tensor, slot[p.Offset:p.Offset+p.Size], values(t, g, name+".grad."+tensor))
+				}
+			})
+		}
+	}
+}
+
+// trainer makes a trainer of the golden's network in its initial state.
+func trainer(t *testing.T, batch int, soft, loss string, block int) *runtime.Trainer {
+	t.Helper()
+	set, err := artifact.Build(artifact.Spec{
+		Model: "resnet8", Batch: batch, Optimizer: "sgd", Loss: loss, Distillation: soft,
+		Config: models.Config{Classes: golden.Classes, Input: [3]int{3, golden.Size, golden.Size},
+			Options: map[string]string{"shortcut": "B"}},
+		Lowering: lower.Options{Block: block},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := set.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	m, s := tr.Manifest(), tr.State()
+	for _, p := range m.Parameters {
+		copy(s.Params[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
+	}
+	for _, p := range m.Statistics {
+		copy(s.Stats[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
+	}
+	if err := tr.SetState(s); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func values(t *testing.T, g *golden.Golden, name string) []float64 {
+	t.Helper()
+	v, err := g.Values(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func within(t *testing.T, name string, got []float32, want []float64) {
+	t.Helper()
+	if len(got) != len(want) || len(want) == 0 {
+		t.Fatalf("%s has %d elements, want %d", name, len(got), len(want))
+	}
+	diff, size := 0.0, 0.0
+	for i, w := range want {
+		d := math.Abs(float64(got[i]) - w)
+		if math.IsNaN(d) {
+			d = math.Inf(1)
+		}
+		diff, size = max(diff, d), max(size, math.Abs(w))
+	}
+	if diff > tolerance*size {
+		t.Errorf("%s is off by %.2g of its largest element, at most %g allowed", name, diff/size, tolerance)
+	}
+	t.Logf("%s: %.1e", name, diff/size)
+}
+
+func digest(values []float32) string {
+	h := sha256.New()
+	for _, v := range values {
+		binary.Write(h, binary.LittleEndian, v)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,3 @@
+// Package distillation compares the training step's distillation loss with
+// PyTorch's.
+package distillation
