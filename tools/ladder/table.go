@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	_ "embed" // the public figures
+	"encoding/csv"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/ortrain/ortrain/runtime/atomicfile"
+)
+
+// line is a row of the table: the figures of all seeds of a row, in per cent.
+type line struct {
+	row
+	seeds     int
+	mean, std float64 // of the test error; std is 0 of one seed
+	// change and spread are mean and standard deviation of the difference to
+	// the baseline of the same seed, whose training images are the same.
+	change, spread float64
+	validation     float64
+	seconds        float64 // of a run
+}
+
+// table is the ladder.
+type table struct {
+	evidence []string
+	budget   config
+	lines    []line
+	// best is the name of the combination that was chosen.
+	best string
+}
+
+// tabulate sums up the runs there are: the baseline first, the combinations
+// last. Without a baseline there are no lines.
+func tabulate(l *log) table {
+	t := table{evidence: l.evidence, budget: l.config}
+	best, tried := l.combinations()
+	all := l.config.rows()
+	base := map[int]float64{}
+	for _, one := range l.of(all[0]) {
+		base[one.seed] = one.testError
+	}
+	if len(base) == 0 {
+		return t
+	}
+	if len(tried) > 0 {
+		t.best = best.name
+	}
+	for _, r := range append(all, tried...) {
+		runs := l.of(r)
+		if len(runs) == 0 {
+			continue
+		}
+		var errors, changes, validation, seconds []float64
+		for _, one := range runs {
+			errors, validation, seconds = append(errors, one.testError), append(validation, one.validationError), append(seconds, one.seconds)
+			if b, ok := base[one.seed]; ok {
+				changes = append(changes, one.testError-b)
+			}
+		}
+		line := line{row: r, seeds: len(runs), validation: stat.Mean(validation, nil), seconds: stat.Mean(seconds, nil)}
+		line.mean, line.std = meanStd(errors)
+		line.change, line.spread = meanStd(changes)
+		t.lines = append(t.lines, line)
+	}
+	return t
+}
+
+// meanStd is 0 for the deviation of one value.
+func meanStd(x []float64) (mean, std float64) {
+	if len(x) < 2 {
+		return stat.Mean(x, nil), 0
+	}
+	return stat.MeanStdDev(x, nil)
+}
+
+// verdict says whether the row differs from the baseline: its mean change is
+// more than two standard errors away from none.
+func (l line) verdict() string {
+	switch bound := 2 * l.spread / math.Sqrt(float64(l.seeds)); {
+	case l.name == "baseline":
+		return ""
+	case l.seeds < 2:
+		return "one seed"
+	case l.change < -bound:
+		return "better"
+	case l.change > bound:
+		return "worse"
+	}
+	return "no clear difference"
+}
+
+//go:embed public.csv
+var publicText string
+
+// public is a published figure that a row can be set beside.
+type public struct{ network, baseline, with, source string }
+
+// readPublic returns the published test errors by row.
+func readPublic() (map[string]public, error) {
+	lines, err := csv.NewReader(strings.NewReader(publicText)).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("public.csv: %w", err)
+	}
+	out := map[string]public{}
+	for _, f := range lines[1:] {
+		for _, figure := range f[2:4] {
+			if _, err := strconv.ParseFloat(figure, 64); err != nil {
+				return nil, fmt.Errorf("public.csv: %s: %w", f[0], err)
+			}
+		}
+		out[f[0]] = public{f[1], f[2], f[3], f[4]}
+	}
+	return out, nil
+}
+
+// write stores the table as CSV, Markdown and PNG.
+func (t table) write(out string) error {
+	figures, err := readPublic()
+	if err != nil {
+		return err
+	}
+	text, err := t.csv(figures)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(out+".csv", text); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(out+".md", t.markdown(figures)); err != nil {
+		return err
+	}
+	picture, err := t.png()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(out+".png", picture)
+}
+
+func (t table) csv(figures map[string]public) ([]byte, error) {
+	var b bytes.Buffer
+	for _, e := range t.evidence {
+		b.WriteString(e + "\n")
+	}
+	w := csv.NewWriter(&b)
+	w.Write([]string{"row", "trick", "without", "settings", "seeds", "test_error", "deviation", "change", "change_deviation", "verdict",
+		"validation_error", "seconds_a_run", "public_network", "public_baseline", "public_with", "public_source"})
+	for _, l := range t.lines {
+		p := figures[l.name]
+		w.Write([]string{l.name, l.trick, l.lacks, l.spelled(), strconv.Itoa(l.seeds), two(l.mean), two(l.std), two(l.change), two(l.spread), l.verdict(),
+			two(l.validation), fmt.Sprintf("%.1f", l.seconds), p.network, p.baseline, p.with, p.source})
+	}
+	w.Flush()
+	return b.Bytes(), w.Error()
+}
+
+func two(x float64) string { return fmt.Sprintf("%.2f", x) }
+
+// markdown is the table for people.
+func (t table) markdown(figures map[string]public) []byte {
+	var b bytes.Buffer
+	c := t.budget
+	images := "all"
+	if c.limit > 0 {
+		images = strconv.Itoa(c.limit)
+	}
+	fmt.Fprintf(&b, "# The ladder of tricks\n\nTest error in per cent, mean ± standard deviation over the seeds: %s on %s, %s training images, %d epochs, batch %d. ", c.model, c.data, images, c.epochs, c.batch)
+	b.WriteString("The change is to the baseline of the same seed, which has the same training images; a row is called better or worse where its mean change is more than two standard errors from none. ")
+	b.WriteString("The public figures are of far larger budgets and other networks: compare the signs, not the sizes. At a short budget a small network does not yet overfit, and what regularises it costs accuracy.\n\n")
+	for _, e := range t.evidence {
+		b.WriteString("    " + strings.TrimPrefix(e, "# ") + "\n")
+	}
+	b.WriteString("\n| row | change of the recipe | seeds | test error | change | | public: without → with |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, l := range t.lines {
+		published := ""
+		if p, ok := figures[l.name]; ok {
+			published = fmt.Sprintf("%s → %s (%s; %s)", p.baseline, p.with, p.network, p.source)
+		}
+		name := l.name
+		if name == t.best {
+			name = "**" + name + "** (best by validation)"
+		}
+		change := ""
+		if l.name != "baseline" {
+			change = fmt.Sprintf("%+.2f ± %.2f", l.change, l.spread)
+		}
+		settings := ""
+		if s := l.spelled(); s != "" {
+			settings = "`" + s + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %.2f ± %.2f | %s | %s | %s |\n", name, settings, l.seeds, l.mean, l.std, change, l.verdict(), published)
+	}
+	return b.Bytes()
+}
