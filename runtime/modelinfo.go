@@ -24,6 +24,13 @@ type ModelInfo struct {
 	Mean, Std []float32
 	// InputSize is C, H, W; zeros if unknown.
 	InputSize [3]int
+	// Resize is the length that an image's short side is scaled to before the
+	// middle is cut out; 0 means that the largest window of the input's shape
+	// is cut out first and scaled to the input's size.
+	Resize int
+	// Output says what the output holds: OutputLogits (also the meaning of "")
+	// or OutputProbabilities.
+	Output string
 }
 
 // Over returns what i says, completed by base where i says nothing.
@@ -36,6 +43,12 @@ func (i ModelInfo) Over(base ModelInfo) ModelInfo {
 	}
 	if i.InputSize == [3]int{} {
 		i.InputSize = base.InputSize
+	}
+	if i.Resize == 0 {
+		i.Resize = base.Resize
+	}
+	if i.Output == "" {
+		i.Output = base.Output
 	}
 	return i
 }
@@ -71,6 +84,12 @@ func (i ModelInfo) Metadata() map[string]string {
 	if i.InputSize != [3]int{} {
 		put(MetaInputSize, i.InputSize)
 	}
+	if i.Resize != 0 {
+		put(MetaResize, i.Resize)
+	}
+	if i.Output != "" {
+		m[MetaOutput] = i.Output
+	}
 	return m
 }
 
@@ -88,6 +107,11 @@ func ParseModelInfo(metadata map[string]string) (ModelInfo, error) {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
 			return ModelInfo{}, fmt.Errorf("model metadata %s: %q is not the JSON list it should be", key, text)
 		}
+	}
+	i.Output = metadata[MetaOutput]
+	var err error
+	if i.Resize, err = resize(metadata); err != nil {
+		return ModelInfo{}, err
 	}
 	if err := i.check(); err != nil {
 		return ModelInfo{}, fmt.Errorf("model metadata: %w", err)

@@ -34,7 +34,7 @@ type Tensor struct {
 	value ort.Value
 	typ   ElementType
 	shape []int64
-	data  any // []float32 or []int64; nil for a scalar
+	data  any // []float32, []int64 or []uint8; nil for a scalar
 }
 
 // NewTensor makes a zeroed float32 tensor whose memory is aligned for vector
@@ -59,7 +59,7 @@ func WrapInts(data []int64, shape ...int64) (*Tensor, error) {
 	return wrap(data, Int64, shape)
 }
 
-func wrap[T float32 | int64](data []T, typ ElementType, shape []int64) (*Tensor, error) {
+func wrap[T float32 | int64 | uint8](data []T, typ ElementType, shape []int64) (*Tensor, error) {
 	n, err := elements(shape)
 	if err != nil {
 		return nil, err

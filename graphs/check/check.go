@@ -47,6 +47,9 @@ func Bytes(b []byte) (r *Report, err error) {
 			r, err = nil, fmt.Errorf("check: malformed model: %v", p)
 		}
 	}()
+	if b, err = standIns(b); err != nil {
+		return nil, err
+	}
 	g := &builder{WeightedDirectedGraph: simple.NewWeightedDirectedGraph(0, -1), inputs: map[int64][]*value{}}
 	m := onnxgo.NewModel(g)
 	if err := m.UnmarshalBinary(b); err != nil {

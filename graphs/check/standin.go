@@ -1,0 +1,49 @@
+package check
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// foreign maps the element types that onnx-go's tensor library cannot hold to
+// the bytes of an element.
+var foreign = map[onnx.TensorProto_DataType]int64{
+	onnx.TensorProto_FLOAT16: 2, onnx.TensorProto_BFLOAT16: 2, onnx.TensorProto_INT8: 1, onnx.TensorProto_UINT8: 1,
+}
+
+// standIns returns the model with int32 tensors of the same shape in place of
+// the initializers of types that onnx-go cannot hold, which would keep it from
+// looking at anything else. The content of those must fit their shape.
+func standIns(b []byte) ([]byte, error) {
+	m, err := onnx.Unmarshal(b)
+	if err != nil {
+		return b, nil // for onnx-go to judge
+	}
+	replaced := false
+	for _, t := range m.GetGraph().GetInitializer() {
+		size, ok := foreign[onnx.TensorProto_DataType(t.GetDataType())]
+		if !ok {
+			continue
+		}
+		replaced = true
+		n := int64(1)
+		for _, d := range t.GetDims() {
+			if d < 0 || d > 0 && n > onnx.MaxFile/d {
+				return nil, fmt.Errorf("check: tensor %q has dimensions %v", t.GetName(), t.GetDims())
+			}
+			n *= d
+		}
+		if int64(len(t.GetRawData())) != n*size && int64(len(t.GetInt32Data())) != n {
+			return nil, fmt.Errorf("check: tensor %q of %v %v holds %d bytes", t.GetName(),
+				onnx.TensorProto_DataType(t.GetDataType()), t.GetDims(), len(t.GetRawData()))
+		}
+		t.DataType, t.RawData, t.Int32Data = int32(onnx.TensorProto_INT32), nil, make([]int32, n)
+	}
+	if !replaced {
+		return b, nil
+	}
+	return proto.Marshal(m)
+}
