@@ -4,19 +4,26 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 )
 
-// Classifier runs a finished ONNX classifier: any model with one float32
-// input N×C×H×W and one float32 output N×K, ortrain's or another's. It may be
-// used in several goroutines at a time.
+// Classifier runs a finished ONNX classifier, ortrain's or another's. It takes
+// one input: float32 or float16 N×C×H×W, normalised, or, with the
+// preprocessing in the graph, uint8 N×H×W×C pixels. It gives N×K logits or
+// probabilities, or the values of the best few classes followed by their
+// int64 indices. It may be used in several goroutines at a time.
 type Classifier struct {
 	session *Session
 	info    ModelInfo
 	input   Port
 	output  Port
 	image   [3]int
+	pixels  bool
 	classes int
+	columns int
 	batch   int
+	// probable tells that the output holds probabilities, not logits.
+	probable bool
 }
 
 // NewClassifier loads a classifier file. When the model leaves the image size
@@ -54,86 +61,6 @@ func classifier(s *Session, declared ModelInfo) (*Classifier, error) {
 	return c, nil
 }
 
-// describe derives sizes from the ports and what is declared.
-func (c *Classifier) describe(declared ModelInfo) error {
-	s := c.session
-	if len(s.inputs) != 1 || len(s.outputs) != 1 {
-		return fmt.Errorf("not a classifier: it has %d inputs and %d outputs; one of each is expected", len(s.inputs), len(s.outputs))
-	}
-	c.input, c.output = s.inputs[0], s.outputs[0]
-	if c.input.Type != Float32 || len(c.input.Shape) != 4 {
-		return fmt.Errorf("not an image classifier: its input is %s; a float N×C×H×W is expected", c.input)
-	}
-	if c.output.Type != Float32 || c.output.Ranked && len(c.output.Shape) != 2 {
-		return fmt.Errorf("not a classifier: its output is %s; a float N×K is expected", c.output)
-	}
-	if err := declared.check(); err != nil {
-		return err
-	}
-	info, err := ParseModelInfo(s.metadata)
-	if err != nil {
-		return err
-	}
-	c.info = declared.Over(info)
-	if err := c.sizeImage(); err != nil {
-		return err
-	}
-	c.batch = max(0, int(c.input.Shape[0]))
-	if c.output.Ranked {
-		c.classes = int(c.output.Shape[1])
-	}
-	if c.classes < 1 {
-		// Exporters may leave the number open although the weights fix it.
-		if c.classes, err = c.countClasses(); err != nil {
-			return err
-		}
-	}
-	if n := len(c.info.ClassNames); n != 0 && n != c.classes {
-		return fmt.Errorf("%d class names are given; its output has %d", n, c.classes)
-	}
-	if n := len(c.info.Mean); n != 0 && n != c.image[0] {
-		return fmt.Errorf("a mean of %d channels is given; its input has %d", n, c.image[0])
-	}
-	return nil
-}
-
-// sizeImage takes the image size from the input's shape, and where that
-// leaves it open from what is declared.
-func (c *Classifier) sizeImage() error {
-	for i, d := range c.input.Shape[1:] {
-		c.image[i] = int(d)
-		if d >= 0 {
-			if n := c.info.InputSize[i]; n > 0 && n != c.image[i] {
-				return fmt.Errorf("images of %d×%d×%d are declared; its input is %s", c.info.InputSize[0], c.info.InputSize[1], c.info.InputSize[2], c.input)
-			}
-			continue
-		}
-		if c.image[i] = c.info.InputSize[i]; c.image[i] < 1 {
-			return &UndeclaredError{Keys: []string{MetaInputSize}, Problem: fmt.Sprintf(
-				"its input %s leaves the image size open and its metadata does not say it (%s)", c.input, MetaInputSize)}
-		}
-	}
-	return nil
-}
-
-// countClasses runs one blank batch and looks at the shape of the result.
-func (c *Classifier) countClasses() (int, error) {
-	n := max(1, c.batch)
-	x, err := NewTensor(int64(n), int64(c.image[0]), int64(c.image[1]), int64(c.image[2]))
-	if err != nil {
-		return 0, err
-	}
-	defer x.Close()
-	shape, err := c.session.outputShape(x)
-	if err != nil {
-		return 0, err
-	}
-	if len(shape) != 2 || shape[0] != int64(n) || shape[1] < 1 {
-		return 0, fmt.Errorf("not a classifier: its output has shape %v for %d images", shape, n)
-	}
-	return int(shape[1]), nil
-}
-
 // Info returns what the model's metadata and its user declare; the caller must
 // not change it.
 func (c *Classifier) Info() ModelInfo { return c.info }
@@ -142,41 +69,113 @@ func (c *Classifier) Info() ModelInfo { return c.info }
 // change them.
 func (c *Classifier) Metadata() map[string]string { return c.session.metadata }
 
-// Image returns the size of an input image: C, H, W.
+// Image returns the size of an input image: C, H, W. Of a model that TakesPixels
+// H and W are what the network inside sees, 0 if the metadata does not tell.
 func (c *Classifier) Image() [3]int { return c.image }
 
-// Classes returns the number of logits of an image.
+// TakesPixels tells whether the preprocessing is part of the graph: the input
+// is uint8 N×H×W×C of any height and width, for AnswerPixels.
+func (c *Classifier) TakesPixels() bool { return c.pixels }
+
+// Classes returns the number of classes; 0 for a model that gives the best few
+// only and does not name them all.
 func (c *Classifier) Classes() int { return c.classes }
 
 // Batch returns the batch size that the model is fixed to, or 0 if it takes
 // any. The methods take any number of images in either case.
 func (c *Classifier) Batch() int { return c.batch }
 
-// Input and Output describe the model's ports.
+// Input and Output describe the model's input and its first output.
 func (c *Classifier) Input() Port  { return c.input }
 func (c *Classifier) Output() Port { return c.output }
 
 // Logits classifies n images, given as n×C×H×W and normalised, and returns
-// n×K logits in memory of the caller's own.
+// n×K logits in memory of the caller's own. Of a model that gives
+// probabilities they are the logarithms, whose softmax is the same.
 func (c *Classifier) Logits(images []float32, n int) ([]float32, error) {
-	return c.forward().run(images, n)
+	return c.logits(c.forward(), images, n)
 }
 
-// LogitsContext is Logits that ends early, with the context's error, when the
-// context is done.
-func (c *Classifier) LogitsContext(ctx context.Context, images []float32, n int) ([]float32, error) {
-	return c.forward().runContext(ctx, images, n)
+func (c *Classifier) logits(f *forward, images []float32, n int) ([]float32, error) {
+	if c.ranked() {
+		return nil, fmt.Errorf("%s: it gives the best %d classes only; the logits of all are needed", c.session.name, c.columns)
+	}
+	if c.pixels {
+		return nil, c.wantsPixels()
+	}
+	out, err := f.run(images, n)
+	if err != nil || !c.probable {
+		return out, err
+	}
+	for i, p := range out {
+		out[i] = float32(math.Log(max(float64(p), math.SmallestNonzeroFloat32)))
+	}
+	return out, nil
 }
+
+func (c *Classifier) wantsPixels() error {
+	return fmt.Errorf("%s: its input is pixels (%s), not normalised planes", c.session.name, c.input)
+}
+
+// Answers are what a classifier says of n images: n rows of Columns values.
+type Answers struct {
+	Values  []float32
+	Columns int
+	// Classes are the classes of the values, row by row in falling order of
+	// their values, if the model gives the best few only. Otherwise it is nil
+	// and column k is class k.
+	Classes []int64
+	// Probabilities tells that the values are probabilities, not logits.
+	Probabilities bool
+}
+
+// Answer classifies n images, given as n×C×H×W and normalised. The answers are
+// in memory of the caller's own. It ends early, with the context's error, when
+// the context is done.
+func (c *Classifier) Answer(ctx context.Context, images []float32, n int) (Answers, error) {
+	if c.pixels {
+		return Answers{}, c.wantsPixels()
+	}
+	f := c.forward()
+	values, err := f.runContext(ctx, images, n)
+	return c.answers(f, values, n), err
+}
+
+// AnswerPixels is Answer for a model that TakesPixels: n images of one size as
+// decoded, n×height×width×C.
+func (c *Classifier) AnswerPixels(ctx context.Context, pixels []uint8, n, height, width int) (Answers, error) {
+	if !c.pixels {
+		return Answers{}, fmt.Errorf("%s: its input is normalised planes (%s), not pixels", c.session.name, c.input)
+	}
+	f := c.forward()
+	values, err := f.runPixels(ctx, pixels, n, height, width)
+	return c.answers(f, values, n), err
+}
+
+func (c *Classifier) answers(f *forward, values []float32, n int) Answers {
+	a := Answers{Values: values, Columns: c.columns, Probabilities: c.probable}
+	if c.ranked() && values != nil {
+		a.Classes = f.ranks[:n*c.columns]
+	}
+	return a
+}
+
+// ranked tells whether the model gives the best few classes only.
+func (c *Classifier) ranked() bool { return len(c.session.outputs) == 2 }
 
 // Evaluate scores the batches as Evaluator.Evaluate does.
 func (c *Classifier) Evaluate(batches iter.Seq2[Batch, error]) (Score, error) {
-	return score(c.forward(), batches)
+	f := c.forward()
+	return score(func(images []float32, n int) ([]float32, error) { return c.logits(f, images, n) }, batches)
 }
 
 func (c *Classifier) forward() *forward {
-	return &forward{session: c.session, images: c.input.Name, logits: c.output.Name,
-		image: c.image, classes: c.classes, batch: c.batch}
+	f := &forward{session: c.session, images: c.input, logits: c.output, image: c.image, classes: c.columns, batch: c.batch}
+	if c.ranked() {
+		f.rank = c.session.outputs[1].Name
+	}
+	return f
 }
 
-// Close frees the session. Closing twice is harmless.
+// Close frees the session; no run may be going on. Closing twice is harmless.
 func (c *Classifier) Close() error { return c.session.Close() }

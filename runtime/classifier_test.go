@@ -140,7 +140,7 @@ func TestClassifierRefuses(t *testing.T) {
 		"an image out": {change(func(g *ortest.Graph) {
 			g.Outputs[0] = ortest.Floats("same", -1, 1, 2, 2)
 			g.Nodes = []*onnx.NodeProto{ortest.Node("Relu", []string{"pixels"}, []string{"same"})}
-		}), "not a classifier: its output is same"},
+		}), "not an image classifier: its output is same"},
 		"open size":    {change(func(g *ortest.Graph) { g.Inputs[0] = ortest.Floats("pixels", -1, -1, -1, -1) }), "leaves the image size open"},
 		"names":        {meta(runtime.MetaClassNames, `["a","b"]`), "2 class names are given; its output has 3"},
 		"broken names": {meta(runtime.MetaClassNames, "a, b, c"), `class_names: "a, b, c" is not the JSON list`},

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -62,86 +61,17 @@ func (e *Evaluator) Evaluate(state *artifact.State, batches iter.Seq2[Batch, err
 			return Score{}, fmt.Errorf("statistics: %w", err)
 		}
 	}
-	f := forward{session: e.session, images: artifact.Images, logits: artifact.Logits,
+	f := forward{session: e.session, images: Port{Name: artifact.Images, Type: Float32}, logits: Port{Name: artifact.Logits, Type: Float32},
 		image: m.Model.Input, classes: m.Model.Classes, fixed: fixed}
-	return score(&f, batches)
+	return score(f.run, batches)
 }
 
 // Close frees the session. Closing twice is harmless.
 func (e *Evaluator) Close() error { return e.session.Close() }
 
-// forward runs a classifier on batches of any size, with buffers that grow to
-// the largest batch seen. It serves one goroutine.
-type forward struct {
-	session        *Session
-	images, logits string // port names
-	image          [3]int // C, H, W
-	classes        int
-	// batch is the model's batch size if it is fixed, 0 if it is free.
-	batch int
-	// fixed are the inputs other than the images.
-	fixed map[string]*Tensor
-
-	padded []float32 // a last, partial batch of a fixed-batch model
-	out    []float32
-}
-
-// run returns the logits, n×K, in memory that the next call overwrites.
-func (f *forward) run(images []float32, n int) ([]float32, error) {
-	return f.runContext(context.Background(), images, n)
-}
-
-func (f *forward) runContext(ctx context.Context, images []float32, n int) ([]float32, error) {
-	size := f.image[0] * f.image[1] * f.image[2]
-	if n < 1 || len(images) != n*size {
-		return nil, fmt.Errorf("%s: %d values given for %d images of %d×%d×%d, which have %d",
-			f.session.name, len(images), n, f.image[0], f.image[1], f.image[2], n*size)
-	}
-	chunk := n
-	if f.batch > 0 {
-		chunk = f.batch
-	}
-	room := (n + chunk - 1) / chunk * chunk * f.classes
-	if cap(f.out) < room {
-		f.out = aligned(room)
-	}
-	out := f.out[:room]
-	for at := 0; at < n; at += chunk {
-		part := images[at*size : min(at+chunk, n)*size]
-		if len(part) < chunk*size {
-			if f.padded == nil {
-				f.padded = aligned(chunk * size)
-			}
-			copy(f.padded, part)
-			part = f.padded
-		}
-		if err := f.chunk(ctx, part, out[at*f.classes:(at+chunk)*f.classes], chunk); err != nil {
-			return nil, err
-		}
-	}
-	return out[:n*f.classes], nil
-}
-
-func (f *forward) chunk(ctx context.Context, images, logits []float32, n int) error {
-	x, err := WrapTensor(images, int64(n), int64(f.image[0]), int64(f.image[1]), int64(f.image[2]))
-	if err != nil {
-		return err
-	}
-	defer x.Close()
-	y, err := WrapTensor(logits, int64(n), int64(f.classes))
-	if err != nil {
-		return err
-	}
-	defer y.Close()
-	in := map[string]*Tensor{f.images: x}
-	for name, t := range f.fixed {
-		in[name] = t
-	}
-	return f.session.RunContext(ctx, in, map[string]*Tensor{f.logits: y})
-}
-
-// score runs every batch and adds up the scores.
-func score(f *forward, batches iter.Seq2[Batch, error]) (Score, error) {
+// score runs every batch and adds up the scores; run returns n×K logits, which
+// are read before the next call.
+func score(run func(images []float32, n int) ([]float32, error), batches iter.Seq2[Batch, error]) (Score, error) {
 	var total Score
 	for b, err := range batches {
 		if err != nil {
@@ -150,7 +80,7 @@ func score(f *forward, batches iter.Seq2[Batch, error]) (Score, error) {
 		if len(b.Labels) == 0 {
 			continue
 		}
-		logits, err := f.run(b.Images, len(b.Labels))
+		logits, err := run(b.Images, len(b.Labels))
 		if err != nil {
 			return total, err
 		}

@@ -104,3 +104,34 @@ func port(v *onnx.ValueInfoProto) (Port, error) {
 	}
 	return p, nil
 }
+
+// endsInSoftmax tells whether a graph's first output is made by Softmax, but
+// for nodes that only choose or convert.
+func endsInSoftmax(g *onnx.GraphProto) bool {
+	if len(g.GetOutput()) == 0 {
+		return false
+	}
+	maker := map[string]*onnx.NodeProto{}
+	for _, n := range g.GetNode() {
+		for _, out := range n.GetOutput() {
+			maker[out] = n
+		}
+	}
+	name := g.GetOutput()[0].GetName()
+	for range len(g.GetNode()) { // a cycle ends the walk as well
+		n := maker[name]
+		switch {
+		case n == nil || len(n.GetInput()) == 0:
+			return false
+		case n.GetOpType() == "Softmax":
+			return true
+		case n.GetOpType() == "TopK", n.GetOpType() == "Cast", n.GetOpType() == "Identity",
+			n.GetOpType() == "QuantizeLinear", n.GetOpType() == "DequantizeLinear",
+			n.GetOpType() == "Reshape", n.GetOpType() == "Squeeze", n.GetOpType() == "Flatten":
+			name = n.GetInput()[0]
+		default:
+			return false
+		}
+	}
+	return false
+}

@@ -5,17 +5,7 @@ import (
 	goruntime "runtime"
 
 	ort "github.com/yalue/onnxruntime_go"
-
-	"github.com/ortrain/ortrain/graphs/onnx"
 )
-
-// Uint8 is the element type of raw pixels.
-const Uint8 = ElementType(onnx.TensorProto_UINT8)
-
-// WrapBytes makes a uint8 tensor over the caller's memory, as WrapTensor does.
-func WrapBytes(data []uint8, shape ...int64) (*Tensor, error) {
-	return wrap(data, Uint8, shape)
-}
 
 // Bytes returns the tensor's memory if it is uint8, else nil.
 func (t *Tensor) Bytes() []uint8 {

@@ -26,6 +26,8 @@ type Session struct {
 	// has run before.
 	arena bool
 	ran   atomic.Bool
+	// softmax tells whether the first output comes out of a softmax.
+	softmax bool
 }
 
 // NewSession loads a model file. Errors name the file.
@@ -62,6 +64,7 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	if s.inputs, s.outputs, err = ports(model); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	s.softmax = endsInSoftmax(model.GetGraph())
 	for _, p := range model.GetMetadataProps() {
 		s.metadata[p.GetKey()] = p.GetValue()
 	}
@@ -228,15 +231,17 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// outputShape runs a model of one input and one output whose size is not
-// known beforehand, and returns the shape of the result.
+// outputShape runs a model of one input whose outputs' size is not known
+// beforehand, and returns the shape of the first.
 func (s *Session) outputShape(x *Tensor) ([]int64, error) {
-	out := []ort.Value{nil}
+	out := make([]ort.Value, len(s.outputs))
 	err := s.native.Run(values([]*Tensor{x}), out)
 	goruntime.KeepAlive(x)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
 	}
-	defer out[0].Destroy()
+	for _, v := range out {
+		defer v.Destroy()
+	}
 	return out[0].GetShape(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/x448/float16"
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -19,7 +20,9 @@ type ElementType int32
 // The element types that tensors of this package can hold.
 const (
 	Float32 = ElementType(onnx.TensorProto_FLOAT)
+	Float16 = ElementType(onnx.TensorProto_FLOAT16)
 	Int64   = ElementType(onnx.TensorProto_INT64)
+	Uint8   = ElementType(onnx.TensorProto_UINT8)
 )
 
 // String returns the type's name as ONNX spells it, in lower case.
@@ -34,7 +37,7 @@ type Tensor struct {
 	value ort.Value
 	typ   ElementType
 	shape []int64
-	data  any // []float32, []int64 or []uint8; nil for a scalar
+	data  any // []float32, []float16.Float16, []int64 or []uint8; nil for a scalar
 }
 
 // NewTensor makes a zeroed float32 tensor whose memory is aligned for vector
@@ -59,18 +62,46 @@ func WrapInts(data []int64, shape ...int64) (*Tensor, error) {
 	return wrap(data, Int64, shape)
 }
 
-func wrap[T float32 | int64 | uint8](data []T, typ ElementType, shape []int64) (*Tensor, error) {
-	n, err := elements(shape)
-	if err != nil {
+// WrapBytes makes a uint8 tensor over the caller's memory, as WrapTensor does.
+func WrapBytes(data []uint8, shape ...int64) (*Tensor, error) {
+	return wrap(data, Uint8, shape)
+}
+
+// WrapHalves makes a float16 tensor over the caller's memory, as WrapTensor
+// does.
+func WrapHalves(data []float16.Float16, shape ...int64) (*Tensor, error) {
+	if err := fits(len(data), shape); err != nil {
 		return nil, err
 	}
-	if len(shape) == 0 {
-		return nil, errors.New("a tensor over memory needs a dimension; use NewScalar for a scalar")
-	}
-	if n != len(data) {
-		return nil, fmt.Errorf("tensor of shape %v holds %d elements, not %d", shape, n, len(data))
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 2*len(data))
+	value, err := ort.NewCustomDataTensor(ort.Shape(shape), raw, ort.TensorElementDataTypeFloat16)
+	return tensor(value, err, data, Float16, shape)
+}
+
+func wrap[T float32 | int64 | uint8](data []T, typ ElementType, shape []int64) (*Tensor, error) {
+	if err := fits(len(data), shape); err != nil {
+		return nil, err
 	}
 	value, err := ort.NewTensor(ort.Shape(shape), data)
+	return tensor(value, err, data, typ, shape)
+}
+
+// fits reports a number of elements that is not the shape's.
+func fits(have int, shape []int64) error {
+	n, err := elements(shape)
+	if err != nil {
+		return err
+	}
+	if len(shape) == 0 {
+		return errors.New("a tensor over memory needs a dimension; use NewScalar for a scalar")
+	}
+	if n != have {
+		return fmt.Errorf("tensor of shape %v holds %d elements, not %d", shape, n, have)
+	}
+	return nil
+}
+
+func tensor(value ort.Value, err error, data any, typ ElementType, shape []int64) (*Tensor, error) {
 	if errors.Is(err, ort.NotInitializedError) {
 		return nil, ErrNotOpen
 	}
