@@ -65,6 +65,17 @@ func init() {
 		copy(s.Size[:], c.Node.In[0].Shape)
 		return []*ir.Value{c.G.One(c.Name(0), s, c.Out[0])}
 	})
+	Register("Concat", func(c *Context) []*ir.Value {
+		axis, start := c.Node.Op.(ir.Concat).Axis, 0
+		d := make([]*ir.Value, len(c.Node.In))
+		for i, v := range c.Node.In {
+			if c.Need[i] {
+				d[i] = c.G.One(c.Name(i), ir.Range(c.Out[0].Shape, axis, start, v.Shape[axis]), c.Out[0])
+			}
+			start += v.Shape[axis]
+		}
+		return d
+	})
 }
 
 // reduceTo undoes broadcasting: it sums d down to the shape of input i.

@@ -15,7 +15,7 @@ func init() {
 func conv(c *Context) []*ir.Value {
 	op, dy := c.Node.Op.(ir.Conv), c.Out[0]
 	x, w := c.Node.In[0], c.Node.In[1]
-	d := make([]*ir.Value, 2)
+	d := make([]*ir.Value, len(c.Node.In))
 	if c.Need[1] {
 		d[1] = c.G.One(c.Name(1), ir.ConvGradWeight{
 			ConvAttr: op.ConvAttr, Kernel: [2]int{w.Shape[2], w.Shape[3]}}, dy, x)
@@ -23,6 +23,9 @@ func conv(c *Context) []*ir.Value {
 	if c.Need[0] {
 		d[0] = c.G.One(c.Name(0), ir.ConvGradInput{
 			ConvAttr: op.ConvAttr, Input: [2]int{x.Shape[2], x.Shape[3]}}, dy, w)
+	}
+	if len(d) == 3 && c.Need[2] {
+		d[2] = c.G.One(c.Name(2), ir.Sum{Axes: ir.Axes(0, 2, 3)}, dy)
 	}
 	return d
 }

@@ -16,6 +16,7 @@ var arities = map[string]arity{
 	"Max": {1, many, 1, 1}, "Min": {1, many, 1, 1}, "Sum": {1, many, 1, 1},
 	"Relu": {1, 1, 1, 1}, "Neg": {1, 1, 1, 1}, "Sqrt": {1, 1, 1, 1}, "Exp": {1, 1, 1, 1},
 	"Log": {1, 1, 1, 1}, "Abs": {1, 1, 1, 1}, "Sign": {1, 1, 1, 1}, "Tanh": {1, 1, 1, 1}, "Identity": {1, 1, 1, 1},
+	"Erf": {1, 1, 1, 1}, "Gelu": {1, 1, 1, 1}, "QuickGelu": {1, 1, 1, 1},
 	"Reciprocal": {1, 1, 1, 1}, "HardSigmoid": {1, 1, 1, 1},
 	"Greater": {2, 2, 1, 1}, "Cast": {1, 1, 1, 1}, "Where": {3, 3, 1, 1},
 	"Gemm": {2, 3, 1, 1}, "MatMul": {2, 2, 1, 1}, "FusedMatMul": {2, 2, 1, 1},
@@ -28,7 +29,7 @@ var arities = map[string]arity{
 	"MaxPool": {1, 1, 1, 2}, "AveragePool": {1, 1, 1, 1}, "ScatterElements": {3, 3, 1, 1},
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softplus": {1, 1, 1, 1}, "Sigmoid": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 	"QuantizeLinear": {2, 3, 1, 1}, "DequantizeLinear": {2, 3, 1, 1}, "TopK": {2, 2, 2, 2},
-	"Resize": {1, 4, 1, 1}, "Shape": {1, 1, 1, 1}, "Mod": {2, 2, 1, 1}, "Equal": {2, 2, 1, 1}, "Clip": {1, 3, 1, 1},
+	"Resize": {1, 4, 1, 1}, "Shape": {1, 1, 1, 1}, "Mod": {2, 2, 1, 1}, "Equal": {2, 2, 1, 1},
 }
 
 func legal(kind string, in, out int) error {

@@ -20,6 +20,20 @@ func Window(stride, pad int) ConvAttr {
 	}
 }
 
+// Depthwise returns the attributes of a convolution that filters each of the
+// given channels by itself, with padding that keeps the size at stride 1.
+func Depthwise(channels, kernel, stride, dilation int) ConvAttr {
+	a := Window(stride, (kernel-1)/2*dilation)
+	a.Dilation, a.Groups = [2]int{dilation, dilation}, channels
+	return a
+}
+
+// Depthwise reports whether the convolution of C channels by w has one filter
+// for each channel.
+func (a ConvAttr) Depthwise(w Shape) bool {
+	return a.Groups > 1 && w[0] == a.Groups && w[1] == 1
+}
+
 func (a ConvAttr) validate() error {
 	for i := range 2 {
 		if a.Stride[i] < 1 || a.Dilation[i] < 1 {
@@ -51,19 +65,23 @@ func (a ConvAttr) OutSize(in, kernel [2]int) ([2]int, error) {
 	return out, nil
 }
 
-// Conv is the 2-D cross-correlation of x N×C×H×W with w O×(C/Groups)×kh×kw.
+// Conv is the 2-D cross-correlation of x N×C×H×W with w O×(C/Groups)×kh×kw; a
+// third input, a bias [O], is added to the result.
 type Conv struct{ ConvAttr }
 
 func (Conv) Kind() string { return "Conv" }
 
 func (o Conv) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	if err := arity(in, 2+len(in)/3); err != nil {
 		return nil, err
 	}
 	x, w := in[0].Shape, in[1].Shape
 	out, err := o.check(x, w)
 	if err != nil {
 		return nil, err
+	}
+	if len(in) == 3 && !in[2].Shape.Equal(Shape{w[0]}) {
+		return nil, fmt.Errorf("bias %v does not fit weights %v", in[2].Shape, w)
 	}
 	return []Type{F32(x[0], w[0], out[0], out[1])}, nil
 }

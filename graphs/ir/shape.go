@@ -129,26 +129,48 @@ func (o Pad) Infer(in []Type) ([]Type, error) {
 	return []Type{F32(out...)}, nil
 }
 
-// Concat joins vectors end to end.
-type Concat struct{}
+// Concat joins tensors along Axis; the others are equal. The zero value joins
+// vectors end to end.
+type Concat struct{ Axis int }
 
 func (Concat) Kind() string { return "Concat" }
 
-func (Concat) Infer(in []Type) ([]Type, error) {
+func (o Concat) Infer(in []Type) ([]Type, error) {
 	if len(in) == 0 {
 		return nil, fmt.Errorf("takes at least one input")
 	}
 	if err := arity(in, len(in)); err != nil {
 		return nil, err
 	}
-	n := 0
-	for _, t := range in {
-		if len(t.Shape) != 1 {
-			return nil, fmt.Errorf("input %v is not a vector", t.Shape)
-		}
-		n += t.Shape[0]
+	first := in[0].Shape
+	if o.Axis < 0 || o.Axis >= len(first) || len(first) > MaxRank {
+		return nil, fmt.Errorf("input %v has no axis %d to join along (rank at most %d)", first, o.Axis, MaxRank)
 	}
-	return []Type{F32(n)}, nil
+	out := append(Shape(nil), first...)
+	for _, t := range in[1:] {
+		if len(t.Shape) != len(first) {
+			return nil, fmt.Errorf("inputs %v and %v differ in rank", first, t.Shape)
+		}
+		for i, d := range t.Shape {
+			switch {
+			case i == o.Axis:
+				out[i] += d
+			case d != first[i]:
+				return nil, fmt.Errorf("inputs %v and %v differ beside axis %d", first, t.Shape, o.Axis)
+			}
+		}
+	}
+	return []Type{F32(out...)}, nil
+}
+
+// Range takes size elements from start on along an axis, and the others whole.
+func Range(x Shape, axis, start, size int) Slice {
+	var s Slice
+	for i, d := range x {
+		s.Step[i], s.Size[i] = 1, d
+	}
+	s.Start[axis], s.Size[axis] = start, size
+	return s
 }
 
 // Split cuts a flat vector into consecutive tensors of the given shapes.

@@ -48,7 +48,11 @@ func init() {
 		return true
 	}})
 	register("Concat", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
-		e.emit("Concat", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 0))
+		e.emit("Concat", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", int64(n.Op.(ir.Concat).Axis)))
+		return true
+	}})
+	register("Shake", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+		e.emit("Mul", []string{e.in(n.In[0]), e.in(n.In[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
 	register("Split", form{name: "direct", emit: emitSplit})

@@ -18,7 +18,38 @@ import (
 func init() {
 	register("Add", form{name: "blocked", rank: worse(-1), emit: elementwiseBlocked("Add")})
 	register("Relu", form{name: "blocked", rank: worse(-1), emit: elementwiseBlocked("Relu")})
-	register("Mul", form{name: "blocked", rank: worse(-1), emit: emitMulBlocked})
+	register("Mul", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
+		return e.mulBlocked(n, n.In[0], n.In[1])
+	}})
+	register("Shake", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
+		return e.mulBlocked(n, n.In[0], n.In[1])
+	}})
+	register("Concat", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
+		// The channel blocks of an image follow one another.
+		if n.Op.(ir.Concat).Axis != 1 || !e.anyBlocked(n) {
+			return false
+		}
+		in := make([]string, len(n.In))
+		for i, v := range n.In {
+			in[i] = e.blk(v)
+		}
+		e.emit("Concat", in, []string{e.outBlk(n.Out[0])}, onnx.AttrInt("axis", 1))
+		return true
+	}})
+	register("Sum", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
+		x, axes := n.In[0], n.Op.(ir.Sum).Axes
+		if axes != ir.Axes(2, 3) && axes != ir.Axes(0, 2, 3) || !e.anyBlocked(n) {
+			return false
+		}
+		s := x.Shape
+		sum := e.do("com.microsoft.nchwc:GlobalAveragePool", []string{e.blk(x)})
+		if axes == ir.Axes(0, 2, 3) {
+			sum = e.do("ReduceSum", []string{e.reshape(sum, s[0], s[1]), e.ints(0)}, onnx.AttrInt("keepdims", 0))
+		}
+		sum = e.do("Mul", []string{sum, e.scalar(float32(s[2] * s[3]))})
+		e.emit("Reshape", []string{sum, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
+		return true
+	}})
 	register("ReluGrad", form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
 		if !e.anyBlocked(n) {
 			return false
@@ -105,21 +136,37 @@ func elementwiseBlocked(op string) func(*Emitter, *ir.Node) bool {
 	}
 }
 
-// emitMulBlocked serves products of maps, and of a map with one factor for each
-// image, N×1×1×1, which is the same in every layout.
-func emitMulBlocked(e *Emitter, n *ir.Node) bool {
-	a, b := n.In[0], n.In[1]
+// mulBlocked serves products of maps; of a map with one factor for all or for
+// each image, N×1×1×1, which is the same in every layout; and with one factor
+// for each channel, of each image or of all: a map of one pixel is in the order
+// of the blocks.
+func (e *Emitter) mulBlocked(n *ir.Node, a, b *ir.Value) bool {
 	if a.Shape.Size() < b.Shape.Size() {
 		a, b = b, a
 	}
-	if len(b.Shape) != 4 || b.Shape.Size() != b.Shape[0] || b.Shape[0] != a.Shape[0] {
-		return elementwiseBlocked("Mul")(e, n)
+	if a.Shape.Equal(b.Shape) {
+		if !e.anyBlocked(n) {
+			return false
+		}
+		e.emit("Mul", []string{e.blk(a), e.blk(b)}, []string{e.outBlk(n.Out[0])})
+		return true
 	}
-	if !e.blockable(a) || !e.isBlocked(a) && e.opts.Forms["Mul"] != "blocked" {
+	if !e.blockable(a) || !e.isBlocked(a) && e.opts.Forms[n.Op.Kind()] != "blocked" {
 		return false
 	}
-	e.emit("Mul", []string{e.blk(a), e.in(b)}, []string{e.outBlk(n.Out[0])})
-	return true
+	s, f := a.Shape, b.Shape
+	switch {
+	case f.Size() == 1 && len(f) <= len(s), f.Equal(ir.Shape{s[0], 1, 1, 1}):
+		e.emit("Mul", []string{e.blk(a), e.in(b)}, []string{e.outBlk(n.Out[0])})
+		return true
+	case f.Equal(ir.Shape{s[0], s[1], 1, 1}), f.Equal(ir.Shape{1, s[1], 1, 1}):
+		blk := e.opts.Block
+		x := e.reshape(e.blk(a), s[0], s[1]/blk, s[2]*s[3], blk)
+		y := e.do("Mul", []string{x, e.reshape(e.in(b), f[0], s[1]/blk, 1, blk)})
+		e.emit("Reshape", []string{y, e.ints(s...)}, []string{e.outBlk(n.Out[0])})
+		return true
+	}
+	return false
 }
 
 // selection emits a 1×1 convolution on blocks that copies channel first+i of x
@@ -158,6 +205,12 @@ func emitSliceBlocked(e *Emitter, n *ir.Node) bool {
 			return false
 		}
 	}
+	if b := e.opts.Block; op.Step[2] == 1 && op.Start[1]%b == 0 {
+		// Whole blocks lie together.
+		e.emit("Slice", []string{e.blk(n.In[0]), e.ints(op.Start[1]), e.ints(op.Start[1] + op.Size[1]), e.ints(1)},
+			[]string{e.outBlk(n.Out[0])})
+		return true
+	}
 	e.selection(e.blk(n.In[0]), s[1], op.Size[1], op.Start[1], 0, op.Size[1], op.Step[2], e.outBlk(n.Out[0]))
 	return true
 }
@@ -177,10 +230,16 @@ func emitPadBlocked(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
-// emitSliceGradBlocked serves the gradient of subsampling: rows and columns of
+// emitSliceGradBlocked serves the gradient of a slice of whole blocks, and of subsampling: rows and columns of
 // zeros between the pixels, which are runs of a block's length.
 func emitSliceGradBlocked(e *Emitter, n *ir.Node) bool {
 	op, dy := n.Op.(ir.SliceGrad), n.In[0].Shape
+	if e.anyBlocked(n) && e.blockable(n.Out[0]) && op.Start[1]%e.opts.Block == 0 &&
+		op.Slice == ir.Range(n.Out[0].Shape, 1, op.Start[1], dy[1]) {
+		after := op.Input[1] - op.Start[1] - dy[1]
+		e.emit("Pad", []string{e.blk(n.In[0]), e.ints(0, op.Start[1], 0, 0, 0, after, 0, 0)}, []string{e.outBlk(n.Out[0])})
+		return true
+	}
 	if !e.anyBlocked(n) || op.Start != [ir.MaxRank]int{} || op.Step[0] != 1 || op.Step[1] != 1 ||
 		op.Input[0] != dy[0] || op.Input[1] != dy[1] {
 		return false

@@ -13,74 +13,155 @@ func init() {
 	register("ConvGradInput", form{name: "blocked_phases", rank: worse(-0.5), emit: emitConvPhases})
 }
 
-// blockedConv emits a convolution on blocks. sum, where not empty, is added to
-// the result.
-func (e *Emitter) blockedConv(x, w, sum, out string, kernel [2]int, a ir.ConvAttr) {
+// blockedConv emits a convolution on blocks. bias and sum, where not empty, are
+// added to the result.
+func (e *Emitter) blockedConv(x, w, bias, sum, out string, kernel [2]int, a ir.ConvAttr) {
 	in := []string{x, w}
+	if bias != "" || sum != "" {
+		in = append(in, bias)
+	}
 	if sum != "" {
-		in = append(in, "", sum)
+		in = append(in, sum)
 	}
 	attrs := append(convAttrs(a), attrPair("kernel_shape", kernel))
 	e.emit("com.microsoft.nchwc:Conv", in, []string{out}, attrs...)
 }
 
-// emitConvBlocked serves plain convolutions to a multiple of the block, from
-// one, or from fewer channels than a block, which stay in plain layout.
+// emitConvBlocked serves convolutions to a multiple of the block: from one; from
+// fewer channels than a block, which stay in plain layout; depthwise; and in
+// groups that wide makes wide enough.
 func emitConvBlocked(e *Emitter, n *ir.Node) bool {
 	a := n.Op.(ir.Conv).ConvAttr
 	x, w := n.In[0], n.In[1]
 	b := e.opts.Block
-	if !e.blockable(n.Out[0]) || a.Groups != 1 || x.Shape[1]%b != 0 && x.Shape[1] >= b {
+	stem := a.Groups == 1 && x.Shape[1] < b
+	depthwise := a.Depthwise(w.Shape)
+	merge, ok := e.merge(a.Groups, w.Shape)
+	if !e.blockable(n.Out[0]) || !stem && !e.blockable(x) || !stem && !depthwise && !ok {
 		return false
 	}
+	bias := ""
+	if len(n.In) == 3 {
+		bias = e.in(n.In[2])
+	}
 	kernel := [2]int{w.Shape[2], w.Shape[3]}
-	o, i := w.Shape[0], w.Shape[1]
-	full := e.ints(o, i, kernel[0], kernel[1])
-	if i < b {
+	if stem || depthwise {
+		o, i := w.Shape[0], w.Shape[1]
 		// O/B × I × kh × kw × B
 		v := e.once("split", "Reshape", []string{e.in(w), e.ints(o/b, b, i, kernel[0], kernel[1])})
 		v = e.once("out last", "Transpose", []string{v}, onnx.AttrInts("perm", 0, 2, 3, 4, 1))
-		v = e.once("", "Reshape", []string{v, full})
-		e.blockedConv(e.in(x), v, "", e.outBlk(n.Out[0]), kernel, a)
+		v = e.once("", "Reshape", []string{v, e.ints(o, i, kernel[0], kernel[1])})
+		in := e.in
+		if depthwise {
+			in = e.blk
+		}
+		e.blockedConv(in(x), v, bias, "", e.outBlk(n.Out[0]), kernel, a)
 		return true
 	}
+	name, o, i := e.wide(w, a.Groups, merge)
+	a.Groups /= merge
 	// O/B × I/B × kh × kw × B(in) × B(out)
-	v := e.once("split", "Reshape", []string{e.in(w), e.ints(o/b, b, i/b, b, kernel[0], kernel[1])})
+	v := e.once("split", "Reshape", []string{name, e.ints(o/b, b, i/b, b, kernel[0], kernel[1])})
 	v = e.once("in, out last", "Transpose", []string{v}, onnx.AttrInts("perm", 0, 2, 4, 5, 3, 1))
-	v = e.once("", "Reshape", []string{v, full})
-	e.blockedConv(e.blk(x), v, "", e.outBlk(n.Out[0]), kernel, a)
+	v = e.once("", "Reshape", []string{v, e.ints(o, i, kernel[0], kernel[1])})
+	e.blockedConv(e.blk(x), v, bias, "", e.outBlk(n.Out[0]), kernel, a)
 	return true
+}
+
+// mostMerged is how many groups a convolution on blocks may be merged into one,
+// which costs as many times the multiplications.
+const mostMerged = 8
+
+// merge tells how many neighbouring groups of a convolution by w to treat as one
+// so that each fills whole blocks; ok is false where that is not possible or
+// wasteful.
+func (e *Emitter) merge(groups int, w ir.Shape) (m int, ok bool) {
+	b := e.opts.Block
+	if b == 0 {
+		return 1, false
+	}
+	for m = 1; m <= mostMerged && m <= groups; m++ {
+		if groups%m == 0 && m*w[1]%b == 0 && m*w[0]/groups%b == 0 {
+			return m, true
+		}
+	}
+	return 1, false
+}
+
+// wide emits weights O×I×kh×kw of groups as those of a convolution in groups/m
+// groups: O×(I·m)×kh×kw, zero where an output does not see an input.
+func (e *Emitter) wide(w *ir.Value, groups, m int) (name string, o, i int) {
+	s := w.Shape
+	if m == 1 {
+		return e.in(w), s[0], s[1]
+	}
+	per, taps := s[0]/groups, s[2]*s[3]
+	own := make([]float32, m*m)
+	for k := range m {
+		own[k*m+k] = 1
+	}
+	mask := e.floats(ir.Shape{m, 1, m, 1}, own)
+	v := e.once("", "Reshape", []string{e.in(w), e.ints(groups/m, m, per, 1, s[1]*taps)})
+	v = e.once("", "Mul", []string{v, mask})
+	return e.once("", "Reshape", []string{v, e.ints(s[0], m*s[1], s[2], s[3])}), s[0], m * s[1]
 }
 
 // convFlippedBlocked emits the input gradient of a convolution of stride 1 as a
 // convolution with flipped weights, on blocks, adding the value sum (nil for
 // none) to it, as out.
 func (e *Emitter) convFlippedBlocked(n *ir.Node, sum, out *ir.Value) bool {
-	op := n.Op.(ir.ConvGradInput)
-	pad, ok := flippedPad(op, n.In[1].Shape)
-	if !ok || !e.blockable(n.In[0]) || !e.blockable(n.Out[0]) {
+	op, w := n.Op.(ir.ConvGradInput), n.In[1]
+	pad, ok := flippedPad(op, w.Shape)
+	if !ok || !e.gradBlocked(n) {
 		return false
 	}
-	w, b := n.In[1], e.opts.Block
-	o, i, taps := w.Shape[0], w.Shape[1], w.Shape[2]*w.Shape[3]
-	f := e.in(w)
-	if taps > 1 {
-		reversed := make([]int, taps)
-		for t := range reversed {
-			reversed[t] = taps - 1 - t
-		}
-		f = e.do("Gather", []string{e.reshape(f, o, i, taps), e.ints(reversed...)}, onnx.AttrInt("axis", 2))
-	}
-	f = e.reshape(f, o/b, b, i/b, b, taps)
-	f = e.do("Transpose", []string{f}, onnx.AttrInts("perm", 2, 0, 4, 1, 3))
-	f = e.reshape(f, i, o, w.Shape[2], w.Shape[3])
+	kernel := [2]int{w.Shape[2], w.Shape[3]}
+	f, groups := e.gradFilter(w, op.Groups, reversed(w.Shape), kernel)
 	add := ""
 	if sum != nil {
 		add = e.blk(sum)
 	}
-	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: 1}
-	e.blockedConv(e.blk(n.In[0]), f, add, e.outBlk(out), [2]int{w.Shape[2], w.Shape[3]}, a)
+	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: groups}
+	e.blockedConv(e.blk(n.In[0]), f, "", add, e.outBlk(out), kernel, a)
 	return true
+}
+
+// gradBlocked reports whether an input gradient can be a convolution on blocks.
+func (e *Emitter) gradBlocked(n *ir.Node) bool {
+	a, w := n.Op.(ir.ConvGradInput).ConvAttr, n.In[1].Shape
+	_, ok := e.merge(a.Groups, w)
+	return e.blockable(n.In[0]) && e.blockable(n.Out[0]) && (ok || a.Depthwise(w))
+}
+
+// gradFilter emits the given taps of w, in that order and as a kernel of the
+// given size, as the filter on blocks of a convolution from w's output channels
+// to its input channels, and returns the number of its groups.
+func (e *Emitter) gradFilter(w *ir.Value, groups int, taps []int, kernel [2]int) (string, int) {
+	b, s := e.opts.Block, w.Shape
+	name, o, i := e.in(w), s[0], s[1]
+	depthwise := groups > 1 && s[0] == groups && s[1] == 1
+	if groups > 1 && !depthwise {
+		m, _ := e.merge(groups, s)
+		name, o, i = e.wide(w, groups, m)
+		groups /= m
+	}
+	if all := s[2] * s[3]; all > 1 {
+		name = e.do("Gather", []string{e.once("taps", "Reshape", []string{name, e.ints(o, i, all)}), e.ints(taps...)}, onnx.AttrInt("axis", 2))
+	}
+	if depthwise {
+		// C/B × taps × B
+		name = e.do("Transpose", []string{e.reshape(name, o/b, b, len(taps))}, onnx.AttrInts("perm", 0, 2, 1))
+		return e.reshape(name, o, 1, kernel[0], kernel[1]), groups
+	}
+	// Of each group: I/B × O/B × taps × B(out) × B(in)
+	if groups == 1 {
+		name = e.reshape(name, o/b, b, i/b, b, len(taps))
+		name = e.do("Transpose", []string{name}, onnx.AttrInts("perm", 2, 0, 4, 1, 3))
+		return e.reshape(name, i, o, kernel[0], kernel[1]), groups
+	}
+	name = e.reshape(name, groups, o/groups/b, b, i/b, b, len(taps))
+	name = e.do("Transpose", []string{name}, onnx.AttrInts("perm", 0, 3, 1, 5, 2, 4))
+	return e.reshape(name, groups*i, o/groups, kernel[0], kernel[1]), groups
 }
 
 // emitConvPhases serves the input gradient of a convolution of stride 2 on even
@@ -90,7 +171,7 @@ func (e *Emitter) convFlippedBlocked(n *ir.Node, sum, out *ir.Value) bool {
 func emitConvPhases(e *Emitter, n *ir.Node) bool {
 	op := n.Op.(ir.ConvGradInput)
 	w, b := n.In[1], e.opts.Block
-	if !e.blockable(n.In[0]) || !e.blockable(n.Out[0]) || op.Groups != 1 ||
+	if !e.gradBlocked(n) ||
 		op.Stride != [2]int{2, 2} || op.Dilation != [2]int{1, 1} || op.Input[0]%2 != 0 || op.Input[1]%2 != 0 {
 		return false
 	}
@@ -105,10 +186,9 @@ func emitConvPhases(e *Emitter, n *ir.Node) bool {
 			axes[a][ph] = p
 		}
 	}
-	o, i := w.Shape[0], w.Shape[1]
+	i := n.Out[0].Shape[1]
 	h, wd := op.Input[0]/2, op.Input[1]/2
 	rows := dy[0] * (i / b) * h * wd
-	flat := e.reshape(e.in(w), o, i, w.Shape[2]*w.Shape[3])
 	var parts []string
 	for _, v := range axes[0] {
 		for _, u := range axes[1] {
@@ -122,13 +202,11 @@ func emitConvPhases(e *Emitter, n *ir.Node) bool {
 					taps = append(taps, r*w.Shape[3]+c)
 				}
 			}
-			f := e.do("Gather", []string{flat, e.ints(taps...)}, onnx.AttrInt("axis", 2))
-			f = e.reshape(f, o/b, b, i/b, b, len(taps))
-			f = e.do("Transpose", []string{f}, onnx.AttrInts("perm", 2, 0, 4, 1, 3))
-			f = e.reshape(f, i, o, len(v.taps), len(u.taps))
+			kernel := [2]int{len(v.taps), len(u.taps)}
+			f, groups := e.gradFilter(w, op.Groups, taps, kernel)
 			y := e.tmp("phase")
-			e.blockedConv(e.blk(n.In[0]), f, "", y, [2]int{len(v.taps), len(u.taps)}, ir.ConvAttr{
-				Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1,
+			e.blockedConv(e.blk(n.In[0]), f, "", "", y, kernel, ir.ConvAttr{
+				Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: groups,
 				Pad: [4]int{v.before, u.before, v.after, u.after}})
 			parts = append(parts, e.reshape(y, rows, b))
 		}

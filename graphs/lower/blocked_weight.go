@@ -72,7 +72,7 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 
 	kh, kw := op.Kernel[0], op.Kernel[1]
 	y := e.tmp("conv")
-	e.blockedConv(v, f, "", y, [2]int{dy[2], dy[3]}, ir.ConvAttr{
+	e.blockedConv(v, f, "", "", y, [2]int{dy[2], dy[3]}, ir.ConvAttr{
 		Stride: [2]int{1, 1}, Dilation: [2]int{op.Stride[0], op.Stride[1] * b},
 		Pad: [4]int{op.Pad[0], 0, after[0], 0}, Groups: groups})
 	if groups > 1 {
@@ -148,7 +148,7 @@ func emitWeightBlockedStem(e *Emitter, n *ir.Node) bool {
 	f = e.reshape(f, out, whole, dy[2], dy[3])
 	kh, kw := op.Kernel[0], op.Kernel[1]
 	y := e.tmp("conv")
-	e.blockedConv(v, f, "", y, [2]int{dy[2], dy[3]}, ir.ConvAttr{
+	e.blockedConv(v, f, "", "", y, [2]int{dy[2], dy[3]}, ir.ConvAttr{
 		Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{op.Pad[0], 0, op.Pad[2], 0}, Groups: 1})
 	y = e.do("Transpose", []string{e.reshape(y, in, ob, kh*kw, b)}, onnx.AttrInts("perm", 1, 3, 0, 2))
 	e.emit("Reshape", []string{y, e.ints(out, in, kh, kw)}, []string{e.out(n.Out[0])})

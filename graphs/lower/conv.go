@@ -40,11 +40,21 @@ func attrPads(p [4]int) *onnx.AttributeProto {
 	return onnx.AttrInts("pads", int64(p[0]), int64(p[1]), int64(p[2]), int64(p[3]))
 }
 
-// flippedWeights emits w O×I×kh×kw with input and output channels exchanged
-// and both spatial axes reversed: I×O×kh×kw.
-func (e *Emitter) flippedWeights(w *ir.Value) string {
-	t := e.do("Transpose", []string{e.in(w)}, onnx.AttrInts("perm", 1, 0, 2, 3))
-	if w.Shape[2] == 1 && w.Shape[3] == 1 {
+// flippedWeights emits w O×(C/G)×kh×kw of a convolution in G groups with input
+// and output channels of each group exchanged and both spatial axes reversed:
+// C×(O/G)×kh×kw.
+func (e *Emitter) flippedWeights(w *ir.Value, groups int) string {
+	s := w.Shape
+	t := e.in(w)
+	switch {
+	case groups == 1:
+		t = e.do("Transpose", []string{t}, onnx.AttrInts("perm", 1, 0, 2, 3))
+	case s[0] != groups || s[1] != 1:
+		t = e.reshape(t, groups, s[0]/groups, s[1], s[2]*s[3])
+		t = e.do("Transpose", []string{t}, onnx.AttrInts("perm", 0, 2, 1, 3))
+		t = e.reshape(t, groups*s[1], s[0]/groups, s[2], s[3])
+	}
+	if s[2] == 1 && s[3] == 1 {
 		return t
 	}
 	// The end of a reversed slice lies before the first element; any value
@@ -62,15 +72,15 @@ func emitConvFlipped(e *Emitter, n *ir.Node) bool {
 	if !ok {
 		return false
 	}
-	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: 1}
-	e.emit("Conv", []string{e.in(n.In[0]), e.flippedWeights(w)}, []string{e.out(n.Out[0])}, convAttrs(a)...)
+	a := ir.ConvAttr{Stride: op.Stride, Dilation: op.Dilation, Pad: pad, Groups: op.Groups}
+	e.emit("Conv", []string{e.in(n.In[0]), e.flippedWeights(w, op.Groups)}, []string{e.out(n.Out[0])}, convAttrs(a)...)
 	return true
 }
 
 // flippedPad returns the padding under which a convolution with the flipped
 // weights is the input gradient; ok is false where there is none.
 func flippedPad(op ir.ConvGradInput, w ir.Shape) (pad [4]int, ok bool) {
-	if op.Stride != [2]int{1, 1} || op.Groups != 1 {
+	if op.Stride != [2]int{1, 1} {
 		return pad, false
 	}
 	for i := range 4 {

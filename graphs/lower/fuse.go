@@ -81,8 +81,7 @@ func (e *Emitter) fuseGradSum(grad *ir.Node) {
 		other = add.In[1]
 	}
 	op := grad.Op.(ir.ConvGradInput)
-	if _, ok := flippedPad(op, grad.In[1].Shape); !ok || !e.blockable(grad.In[0]) || !e.blockable(grad.Out[0]) ||
-		!other.Shape.Equal(grad.Out[0].Shape) {
+	if _, ok := flippedPad(op, grad.In[1].Shape); !ok || !e.gradBlocked(grad) || !other.Shape.Equal(grad.Out[0].Shape) {
 		return
 	}
 	e.skip[grad] = true

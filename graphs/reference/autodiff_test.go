@@ -66,6 +66,22 @@ func ruleCases() []ruleCase {
 	} {
 		cases = append(cases, ruleCase{op: ir.Conv{ConvAttr: a}, in: []ir.Shape{{2, 2, 5, 4}, {4, 2 / a.Groups, 3, 2}}})
 	}
+	for _, s := range []ir.Shape{nil, {3}, {2, 3, 1, 2}} {
+		for _, f := range []ir.UnaryKind{ir.Erf, ir.Sigmoid, ir.Tanh, ir.Silu, ir.HardSwish, ir.Gelu, ir.GeluTanh} {
+			cases = append(cases, ruleCase{op: ir.Unary{F: f}, in: []ir.Shape{s}})
+		}
+		cases = append(cases, ruleCase{op: ir.HardSigmoid{Alpha: 0.2, Beta: 0.5}, in: []ir.Shape{s}},
+			ruleCase{op: ir.Clip{Low: -1.01, High: 0.51}, in: []ir.Shape{s}})
+	}
+	for axis := range 3 {
+		in := []ir.Shape{{2, 3, 2}, {2, 3, 2}, {2, 3, 2}}
+		in[1][axis] = 5
+		cases = append(cases, ruleCase{op: ir.Concat{Axis: axis}, in: in})
+	}
+	for _, groups := range []int{1, 2, 4} {
+		a := ir.ConvAttr{Stride: [2]int{1, 2}, Pad: [4]int{1, 0, 1, 2}, Dilation: [2]int{1, 1}, Groups: groups}
+		cases = append(cases, ruleCase{op: ir.Conv{ConvAttr: a}, in: []ir.Shape{{2, 4, 3, 4}, {4, 4 / groups, 3, 1}, {4}}})
+	}
 	c := ir.Shape{3}
 	cases = append(cases,
 		ruleCase{op: ir.BatchNormTrain{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c}},
@@ -129,6 +145,7 @@ func TestRules(t *testing.T) {
 			compareGradients(t, g, loss, wrt, inputs, 1e-5, 1e-6)
 		})
 	}
+	covered["Shake"] = true // not a derivative: see TestShake
 	for _, kind := range reference.Kinds() {
 		if autodiff.Differentiable(kind) && !covered[kind] {
 			t.Errorf("the rule of %s is not tested", kind)
@@ -179,4 +196,34 @@ func mustRun(t *testing.T, g *ir.Graph, inputs map[string]reference.Tensor) map[
 		t.Fatal(err)
 	}
 	return out
+}
+
+// TestShake: the gradient is dy times the second factor, whatever the first is.
+func TestShake(t *testing.T) {
+	g := ir.New("shake")
+	x := g.Input("x", ir.F32(2, 3, 1, 2))
+	forward, backward := g.Input("forward", ir.F32(2, 1, 1, 1)), g.Input("backward", ir.F32(2, 1, 1, 1))
+	y := g.One("y", ir.Shake{}, x, forward, backward)
+	weight := g.Input("weight", x.Type)
+	grads, err := autodiff.Gradients(g, total(g, g.One("", ir.Binary{F: ir.Mul}, y, weight)), nil, []*ir.Value{x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Output("y", y)
+	g.Output("dx", grads[0])
+	r := rand.New(rand.NewPCG(9, 9))
+	in := map[string]reference.Tensor{}
+	for _, v := range g.Inputs {
+		in[v.Name] = normal(r, v.Shape)
+	}
+	got := mustRun(t, g, in)
+	for i, v := range in["x"].Data {
+		n := i / 6
+		if want := v * in["forward"].Data[n]; got["y"].Data[i] != want {
+			t.Errorf("y[%d] is %g, want %g", i, got["y"].Data[i], want)
+		}
+		if want := in["weight"].Data[i] * in["backward"].Data[n]; got["dx"].Data[i] != want {
+			t.Errorf("dx[%d] is %g, want %g", i, got["dx"].Data[i], want)
+		}
+	}
 }

@@ -5,6 +5,12 @@ import "github.com/ortrain/ortrain/graphs/ir"
 func init() {
 	Register("Conv", func(op ir.Op, in, out []Tensor) {
 		conv(op.(ir.Conv).ConvAttr, in[0], in[1], out[0])
+		if len(in) == 3 {
+			plane := out[0].Shape[2] * out[0].Shape[3]
+			for i := range out[0].Data {
+				out[0].Data[i] += in[2].Data[i/plane%out[0].Shape[1]]
+			}
+		}
 	})
 	Register("ConvGradInput", func(op ir.Op, in, out []Tensor) {
 		convGradInput(op.(ir.ConvGradInput).ConvAttr, in[0], in[1], out[0])

@@ -25,10 +25,15 @@ func init() {
 			out[0].Data[offset(pos, out[0].Shape)] = x
 		}
 	})
-	Register("Concat", func(_ ir.Op, in, out []Tensor) {
-		n := 0
+	Register("Concat", func(op ir.Op, in, out []Tensor) {
+		axis, first := op.(ir.Concat).Axis, 0
 		for _, t := range in {
-			n += copy(out[0].Data[n:], t.Data)
+			for i, x := range t.Data {
+				pos := position(i, t.Shape)
+				pos[axis] += first
+				out[0].Data[offset(pos, out[0].Shape)] = x
+			}
+			first += t.Shape[axis]
 		}
 	})
 	Register("Split", func(_ ir.Op, in, out []Tensor) {

@@ -98,7 +98,7 @@ func differenceCases() []differenceCase {
 	plain := func(s, d, g int, pad ...int) ir.ConvAttr {
 		return ir.ConvAttr{Stride: [2]int{s, s}, Pad: [4]int(pad), Dilation: [2]int{d, d}, Groups: g}
 	}
-	return append(windowDifferences(), []differenceCase{
+	return append(append(windowDifferences(), activationDifferences()...), []differenceCase{
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 1, 3, 4, [2]int{7, 9}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 2, 2, 3, [2]int{4, 4}, [2]int{3, 3}),
 		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 2, 3, 2, [2]int{7, 9}, [2]int{3, 3}),
@@ -116,6 +116,11 @@ func differenceCases() []differenceCase {
 		convDifference(plain(2, 1, 1, 1, 1, 1, 1), 16, 16, 16, [2]int{4, 2}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 1, 1, 1, 1, 1), 16, 3, 16, [2]int{4, 5}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 1, 0, 0, 0, 0), 4, 16, 16, [2]int{2, 3}, [2]int{1, 1}),
+		convDifference(plain(1, 1, 32, 1, 1, 1, 1), 2, 32, 32, [2]int{4, 3}, [2]int{3, 3}),
+		convDifference(plain(2, 1, 16, 2, 2, 2, 2), 2, 16, 16, [2]int{5, 4}, [2]int{5, 5}),
+		convDifference(plain(2, 2, 16, 2, 2, 2, 2), 1, 16, 16, [2]int{6, 6}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 8, 1, 1, 1, 1), 2, 32, 32, [2]int{3, 4}, [2]int{3, 3}),
+		convDifference(plain(2, 1, 8, 1, 1, 1, 1), 2, 32, 32, [2]int{4, 4}, [2]int{3, 3}),
 		norm(3, 16, 3, 4), norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
 		loss(1, 3), loss(5, 10), loss(3, 17),
 		binary(1, 2), binary(4, 7),
@@ -212,7 +217,8 @@ func TestCentralDifferences(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad"} {
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad",
+		"ErfGrad", "SigmoidGrad", "TanhGrad", "SiluGrad", "HardSwishGrad", "GeluGrad", "GeluTanhGrad", "HardSigmoidGrad", "ClipGrad"} {
 		for _, form := range lower.Forms(kind) {
 			if applied[kind+" "+form] == 0 && (runtime.ChannelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {
 				t.Errorf("no case for %s in form %s", kind, form)

@@ -32,7 +32,7 @@ const perGraph = 48
 var allCases = sync.OnceValue(func() map[string][]solved {
 	var work errgroup.Group
 	work.SetLimit(goruntime.GOMAXPROCS(0))
-	cases := append(otherCases(), convCases()...)
+	cases := slices.Concat(otherCases(), activationCases(), convCases(), groupCases())
 	results := make([]solved, len(cases))
 	for i, c := range cases {
 		work.Go(func() error {

@@ -16,7 +16,7 @@ import (
 )
 
 // declaredKinds reads the operator kinds out of the source of package ir: what
-// its Kind methods return, and its constants of type BinaryKind and UnaryKind.
+// its Kind methods return, and its constants of type BinaryKind, UnaryKind and UnaryGradKind.
 func declaredKinds(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../graphs/ir/*.go")
@@ -50,7 +50,7 @@ func declaredKinds(t *testing.T) []string {
 					}
 				}
 			case *ast.ValueSpec:
-				if id, ok := n.Type.(*ast.Ident); ok && (id.Name == "BinaryKind" || id.Name == "UnaryKind") {
+				if id, ok := n.Type.(*ast.Ident); ok && (slices.Contains([]string{"BinaryKind", "UnaryKind", "UnaryGradKind"}, id.Name)) {
 					literal(n.Values[0])
 				}
 			}
