@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ortrain/ortrain/data/decode"
 	"github.com/ortrain/ortrain/tricks/pixel"
 )
 
@@ -35,7 +36,7 @@ func readEncoded(e Encoded, i int, dst *pixel.Image) error {
 		return err
 	}
 	*buf = file
-	if err := decodeFile(dst, file); err != nil {
+	if err := decode.Image(dst, file, decode.Options{Grey: e.Size().C == 1}); err != nil {
 		return fmt.Errorf("%s: %w", e.Name(i), err)
 	}
 	return nil

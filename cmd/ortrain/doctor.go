@@ -56,6 +56,7 @@ func (e *environment) runDoctor(c *cli.Context) error {
 		e.note("providers: %s", strings.Join(d.Providers, ", "))
 	}
 	e.mark(true, "%s, %s, %s by default", d.Platform, d.CPU, plural(d.Threads, "thread"))
+	e.mark(true, "JPEG files are decoded by %s", d.Decoder)
 	if s := d.SelfTest; s.Run {
 		if s.Problem == "" {
 			e.mark(true, "a training step works: loss %.3f, %s with loading", s.Loss, duration(s.Seconds))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/data/decode"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
@@ -18,6 +19,8 @@ type Diagnosis struct {
 	runtime.Report
 	// SelfTest is the outcome of one training step of a small network.
 	SelfTest SelfTest `json:"self_test"`
+	// Decoder says what decodes JPEG files.
+	Decoder string `json:"jpeg_decoder"`
 	// DataSets are all known data sets, found or not: a missing one is no
 	// fault.
 	DataSets []FoundData `json:"data_sets"`
@@ -60,7 +63,7 @@ type FoundData struct {
 // the usual search), runs a training step on it, and reads every data set in
 // dataDir, or in the usual places. It opens the library in this process.
 func Diagnose(library, dataDir string) *Diagnosis {
-	d := &Diagnosis{Report: runtime.Examine(library)}
+	d := &Diagnosis{Report: runtime.Examine(library), Decoder: decode.Decoder()}
 	if d.Problem == "" {
 		start := time.Now()
 		loss, err := selfTest(d.Library)

@@ -101,7 +101,7 @@ func (a AugMix) Apply(dst, src *Image, p *Params) {
 				continue
 			}
 			to := &s.images[j%2]
-			to.resize(src.Size)
+			to.Reset(src.Size)
 			level := packed >> levelShift & 0xFF
 			painter, value := a.Painter, a.Space.Value(op, float64(level), packed&negativeFlag != 0)
 			painter.Apply(to.view(), from.view(), op, value, 0, 0)

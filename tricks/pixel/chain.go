@@ -197,7 +197,7 @@ func (w *Worker) applyPixels(src *Image) *Image {
 		}
 		dst := &w.buffer[next]
 		next = 1 - next
-		dst.resize(l.out)
+		dst.Reset(l.out)
 		l.pixels.Apply(dst, src, &w.params[i])
 		src = dst
 	}

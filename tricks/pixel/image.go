@@ -25,12 +25,27 @@ type Image struct {
 	Pix []uint8
 }
 
-// resize gives the image the size, reusing Pix when it is large enough.
-func (m *Image) resize(s Size) {
+// Reset gives the image a size. Its pixels are undefined; their memory is used
+// again if it is large enough.
+func (m *Image) Reset(s Size) {
 	m.Size = s
 	if n := s.Elements(); cap(m.Pix) < n {
 		m.Pix = make([]uint8, n)
 	} else {
 		m.Pix = m.Pix[:n]
 	}
+}
+
+// Part is a part of an image, possibly made smaller.
+type Part struct {
+	Image
+	// X and Y are where it begins in the image that it is a part of, in that
+	// image's pixels. A part that was made smaller may begin up to Shrink
+	// pixels left of the image or above it, and end as far beyond it.
+	X, Y int
+	// Shrink is how many pixels of the whole image, across and down, a pixel
+	// of the part is the mean of.
+	Shrink int
+	// Of is the size of the image that it is a part of.
+	Of Size
 }

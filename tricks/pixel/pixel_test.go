@@ -22,7 +22,7 @@ func grey(rows ...[]uint8) *Image {
 
 func noise(r *rand.Rand, s Size) *Image {
 	m := &Image{}
-	m.resize(s)
+	m.Reset(s)
 	for i := range m.Pix {
 		m.Pix[i] = uint8(r.UintN(256))
 	}
@@ -31,7 +31,7 @@ func noise(r *rand.Rand, s Size) *Image {
 
 func apply(t Pixels, src *Image, p Params) *Image {
 	dst := &Image{}
-	dst.resize(t.Size(src.Size))
+	dst.Reset(t.Size(src.Size))
 	for i := range dst.Pix {
 		dst.Pix[i] = 0xAA // Apply must write everything
 	}

@@ -48,7 +48,7 @@ func TestStepsRunInOrder(t *testing.T) {
 			want = next
 		}
 		dst := &Image{}
-		dst.resize(src.Size)
+		dst.Reset(src.Size)
 		runSteps(painter, dst, src, &p)
 		if !slices.Equal(dst.Pix, want) {
 			t.Fatalf("%d steps %+v differ", p.Int[0], p)
@@ -250,7 +250,7 @@ func TestThreeAugment(t *testing.T) {
 			t.Fatalf("blur %v", p.Float[4])
 		}
 		one := &Image{}
-		one.resize(size)
+		one.Reset(size)
 		switch p.Int[4] {
 		case 0:
 			pil.Grayscale(one.view(), src.view())

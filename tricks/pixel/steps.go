@@ -31,7 +31,7 @@ func runSteps(painter policy.Painter, dst, src *Image, p *Params) {
 	}
 	between := &p.borrow().images[0]
 	if n > 1 {
-		between.resize(src.Size)
+		between.Reset(src.Size)
 	}
 	from := src
 	for i := range n {
