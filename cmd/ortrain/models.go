@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,11 +24,12 @@ func (e *environment) eval() *cli.Command {
 data unless another is named; a model file needs --data.
 
   ortrain eval --run runs/demo
-  ortrain eval --onnx model.onnx --data cifar10 --data-dir datasets/cifar10 --json`,
+  ortrain eval --onnx model.onnx --data cifar10 --data-dir datasets/cifar10 --json
+  ortrain eval --weights resnet20.pth --model resnet20 --data cifar10`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
 			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`, of ortrain's or another's making"},
-		}, append(dataFlags(false),
+		}, append(append(weightsFlags(), dataFlags(false)...),
 			&cli.IntFlag{Name: "batch", Usage: "`N` images at a time (default 256)"},
 			&cli.IntFlag{Name: "limit", Usage: "measure on the first `N` images (default: all)"},
 			threadsFlag(), libraryFlag(), jsonFlag(),
@@ -39,13 +42,23 @@ func (e *environment) runEval(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	switch run, onnx := c.IsSet("run"), c.IsSet("onnx"); {
-	case run && onnx:
-		return &usageError{"eval", "--run and --onnx exclude each other"}
-	case !run && !onnx:
-		return &usageError{"eval", "nothing to measure: give --run DIR or --onnx FILE"}
-	case onnx && !c.IsSet("data"):
-		return &usageError{"eval", "--onnx needs the images to measure on: give --data NAME"}
+	var sources []string
+	for _, name := range []string{"run", "onnx", "weights"} {
+		if c.IsSet(name) {
+			sources = append(sources, name)
+		}
+	}
+	switch {
+	case len(sources) > 1:
+		return &usageError{"eval", fmt.Sprintf("--%s and --%s exclude each other", sources[0], sources[1])}
+	case len(sources) == 0:
+		return &usageError{"eval", "nothing to measure: give --run DIR, --onnx FILE or --weights FILE"}
+	case sources[0] != "run" && !c.IsSet("data"):
+		return &usageError{"eval", "--" + sources[0] + " needs the images to measure on: give --data NAME"}
+	}
+	w, mean, std, err := weightsOf(c)
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{"batch", "limit"} {
 		if c.IsSet(name) && c.Int(name) < 1 {
@@ -61,8 +74,9 @@ func (e *environment) runEval(c *cli.Context) error {
 	}
 	bar := newProgress(e.err)
 	r, err := job.Evaluate(c.Context, job.EvalConfig{
-		Run: c.String("run"), ONNX: c.String("onnx"),
-		Data:  recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: files(c.StringSlice("test-files"))},
+		Run: c.String("run"), ONNX: c.String("onnx"), Weights: w,
+		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: files(c.StringSlice("test-files")),
+			Mean: mean, Std: std},
 		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
 		Progress: bar.Evaluating,
 	})
@@ -81,16 +95,19 @@ func (e *environment) runEval(c *cli.Context) error {
 func (e *environment) export() *cli.Command {
 	return command(&cli.Command{
 		Name:  "export",
-		Usage: "write a run's newest state as a model to deploy",
+		Usage: "write a run's newest state, or a file of weights, as a model to deploy",
 		Description: `The model carries class names and normalisation as metadata, takes any batch
-size and needs nothing of ortrain. An existing file is replaced only when the
-new one is complete.
+size and needs nothing of ortrain. If FILE ends in .safetensors, the named
+tensors are written instead, for PyTorch and others. An existing file is
+replaced only when the new one is complete.
 
-  ortrain export --run runs/demo --out digits.onnx`,
-		Flags: []cli.Flag{
+  ortrain export --run runs/demo --out digits.onnx
+  ortrain export --weights resnet56.pth --model resnet56 --input 3x32x32 --out teacher.onnx`,
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
-			&cli.StringFlag{Name: "out", Usage: "ONNX `FILE` to write"},
-		},
+			&cli.StringFlag{Name: "out", Usage: "ONNX or safetensors `FILE` to write"},
+			&cli.StringFlag{Name: "input", Usage: "image size `CxHxW` of a model made from --weights"},
+		}, weightsFlags()...),
 		Action: e.runExport,
 	})
 }
@@ -100,11 +117,27 @@ func (e *environment) runExport(c *cli.Context) error {
 		return err
 	}
 	run, out := c.String("run"), c.String("out")
-	if run == "" || out == "" {
-		return &usageError{"export", "give the run with --run DIR and the file to write with --out FILE"}
+	switch {
+	case run != "" && c.IsSet("weights"):
+		return &usageError{"export", "--run and --weights exclude each other"}
+	case run == "" && !c.IsSet("weights") || out == "":
+		return &usageError{"export", "give the run with --run DIR (or --weights FILE --model NAME) and the file to write with --out FILE"}
+	case run != "":
+		if err := job.Export(run, out); err != nil {
+			return err
+		}
+	default:
+		if err := exportWeights(c, out); err != nil {
+			return err
+		}
 	}
-	if err := job.Export(run, out); err != nil {
-		return err
+	if strings.HasSuffix(strings.ToLower(out), ".safetensors") {
+		st, err := os.Stat(out)
+		if err != nil {
+			return err
+		}
+		e.out.printf("%s  %s\n", out, fileSize(st.Size()))
+		return nil
 	}
 	m, err := job.InspectModel(out)
 	if err != nil {

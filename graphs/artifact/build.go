@@ -81,6 +81,13 @@ func Build(s Spec) (*Set, error) {
 	return set, nil
 }
 
+// Manifest lays out the state of what the specification describes without
+// building any graph of it.
+func (s Spec) Manifest() (*Manifest, error) {
+	m, _, err := s.manifest()
+	return m, err
+}
+
 // manifest resolves the specification and lays out the state.
 func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	model, ok := models.Lookup(s.Model)

@@ -32,15 +32,15 @@ type aside struct {
 	best     *artifact.State
 }
 
-// weights copies a state without the slots.
-func weights(s *artifact.State) *artifact.State {
+// withoutSlots copies a state without the slots.
+func withoutSlots(s *artifact.State) *artifact.State {
 	return &artifact.State{Params: slices.Clone(s.Params), Stats: slices.Clone(s.Stats)}
 }
 
 // begin starts the average at the initial weights.
 func (a *aside) begin(initial *artifact.State) {
 	if a.averager != nil {
-		a.average = weights(initial)
+		a.average = withoutSlots(initial)
 	}
 }
 
@@ -130,7 +130,7 @@ func (t *run) endEpoch(ctx context.Context, epoch int) error {
 		return nil
 	}
 	v := t.trainer.View()
-	a.average = weights(a.average)
+	a.average = withoutSlots(a.average)
 	a.averager.EpochEnd(a.average.Params, v.Params, epoch, t.recipe.Epochs)
 	if !a.averager.RecomputeStats() {
 		a.averager.EpochEnd(a.average.Stats, v.Stats, epoch, t.recipe.Epochs)
@@ -219,7 +219,7 @@ func (t *run) judge(epoch int, loss, accuracy float64) bool {
 	}
 	a.rule.Observe(&a.stopping, epoch, loss, accuracy)
 	if a.rule.RestoreBest() && a.stopping.BestEpoch == epoch {
-		a.best = weights(t.useful(epoch + 1))
+		a.best = withoutSlots(t.useful(epoch + 1))
 	}
 	return a.rule.Stop(a.stopping)
 }

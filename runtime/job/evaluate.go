@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,8 +49,14 @@ func batches(ctx context.Context, loader *data.Loader, progress func(done int)) 
 
 // Evaluate scores a run or a classifier file on test images.
 func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
-	if (c.Run == "") == (c.ONNX == "") {
-		return EvalResult{}, errors.New("evaluate either a run folder or an ONNX file")
+	given := 0
+	for _, source := range []string{c.Run, c.ONNX, c.Weights.File} {
+		if source != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		return EvalResult{}, errors.New("evaluate either a run folder, an ONNX file or a file of weights")
 	}
 	r := recipe.Default()
 	if c.Run != "" {
@@ -71,7 +78,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	var score func(batches iter.Seq2[runtime.Batch, error]) (runtime.Score, error)
 	var input [3]int
 	var classes int
-	name := c.ONNX
+	name := cmp.Or(c.ONNX, c.Weights.File)
 	if c.Run != "" {
 		dir := filepath.Join(c.Run, ArtifactsDir)
 		m, err := artifact.Read(dir)
@@ -90,7 +97,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(state, b) }
 		input, classes, name = m.Model.Input, m.Model.Classes, c.Run
 	} else {
-		k, err := runtime.NewClassifier(c.ONNX, opts)
+		k, err := c.classifier(r, opts)
 		if err != nil {
 			return EvalResult{}, err
 		}
@@ -142,6 +149,30 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		Model: name, Dataset: r.Data.Name, Images: int(s.Samples),
 		Top1: s.Accuracy(), Top5: float64(s.Top5) / n, Loss: s.MeanLoss(), Seconds: time.Since(begun).Seconds(),
 	}, nil
+}
+
+// classifier opens the model file, or makes a model of the weights for images of
+// the data's size.
+func (c EvalConfig) classifier(r *recipe.Recipe, opts runtime.Options) (*runtime.Classifier, error) {
+	if c.ONNX != "" {
+		return runtime.NewClassifier(c.ONNX, opts)
+	}
+	resolved, err := r.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	test, err := data.OpenTest(data.FromRecipe(resolved))
+	if err != nil {
+		return nil, err
+	}
+	size := test.Source.Size()
+	w := c.Weights
+	w.Input = [3]int{size.C, size.H, size.W}
+	b, err := w.model()
+	if err != nil {
+		return nil, err
+	}
+	return runtime.NewClassifierFromBytes(w.File, b, runtime.ModelInfo{}, opts)
 }
 
 // checkRun reports a folder that is not a run's.
@@ -206,7 +237,7 @@ func widen(v []float32) []float64 {
 
 // Export writes the deployment model of a run: its checkpoint's weights and
 // statistics in one ONNX file with a dynamic batch and the metadata that
-// Predict reads.
+// Predict reads. If out ends in .safetensors, it writes the named tensors alone.
 func Export(run, out string) error {
 	if err := checkRun(run); err != nil {
 		return err
@@ -218,6 +249,9 @@ func Export(run, out string) error {
 	state, err := savedWeights(run, m)
 	if err != nil {
 		return err
+	}
+	if isSafetensors(out) {
+		return writeTensors(out, m, state)
 	}
 	// The run's own inference artifact holds the metadata.
 	base, err := onnx.ReadFile(filepath.Join(run, ArtifactsDir, artifact.InferFile))

@@ -115,8 +115,11 @@ type Result struct {
 
 // EvalConfig says what to evaluate on which data.
 type EvalConfig struct {
-	// Run is a run folder, or ONNX a classifier file: exactly one.
+	// Run is a run folder, or ONNX a classifier file, or Weights a network of
+	// the zoo with the weights of a file (whose Input is the data's): exactly
+	// one.
 	Run, ONNX string
+	Weights   WeightsConfig
 	// Data says which data; with Run, empty fields are taken from its recipe.
 	Data recipe.Data
 	// Batch is the number of images at a time (0: 256), Limit the number of

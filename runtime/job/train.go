@@ -15,6 +15,7 @@ import (
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/runtime/weights"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/schedule"
 	"github.com/ortrain/ortrain/tricks/stopping"
@@ -37,7 +38,8 @@ type run struct {
 	perEpoch  int
 	best      float64
 	aside     aside
-	stopped   bool // the stopping rule has ended the run
+	stopped   bool            // the stopping rule has ended the run
+	initial   *artifact.State // what a new run starts from; nil for the manifest's own
 
 	start    data.Position
 	sums     sums
@@ -138,6 +140,13 @@ func (t *run) prepare() error {
 	if err != nil {
 		return err
 	}
+	if r.Model.Weights != "" && !c.Resume {
+		var report *weights.Report
+		if t.initial, report, err = startFrom(set.Manifest, r.Model.Weights, r.Model.Partial); err != nil {
+			return err
+		}
+		c.Reporter.Note(fmt.Sprintf("starting from %s: %s", r.Model.Weights, report))
+	}
 	// A checkpoint that does not fit must be found before anything is written.
 	var saved *runtime.Checkpoint
 	if c.Resume {
@@ -195,6 +204,12 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	}
 	if t.hyper, err = newFeed(values, m); err != nil {
 		return err
+	}
+	if t.initial != nil {
+		if err := t.trainer.SetState(t.initial); err != nil {
+			return err
+		}
+		t.initial = nil
 	}
 	t.aside.begin(t.trainer.View())
 	if saved != nil {

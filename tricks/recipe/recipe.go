@@ -99,6 +99,12 @@ type Data struct {
 type Model struct {
 	Name    string            `yaml:"name"`
 	Options map[string]string `yaml:"options,omitempty"`
+	// Weights, if set, is what training starts from: a file of weights or a run
+	// folder.
+	Weights string `yaml:"weights,omitempty"`
+	// Partial lets training start from weights that leave more of the network
+	// open than its head.
+	Partial bool `yaml:"partial,omitempty"`
 }
 
 // Optimizer says how to update the parameters. Options belong to the
