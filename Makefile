@@ -74,6 +74,7 @@ parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/networks/golden_networks.py --check
 	$(PYTHON) tools/parity/optimizers/golden_optimizers.py --check
 	$(PYTHON) tools/parity/distillation/golden_distillation.py --check
+	$(PYTHON) tools/parity/focal/golden_focal.py --check
 	$(GO) test -count=1 ./tools/parity/...
 	rm -rf runs/parity
 	bin/ortrain train --data mnist --model resnet20 --epochs 1 --limit 256 --out runs/parity

@@ -42,8 +42,10 @@ type Spec struct {
 	ExcludeNormAndBias bool
 	// Batch is the static batch size of step.onnx.
 	Batch int
-	// Loss is SoftmaxLoss (also the meaning of "") or BCELoss.
+	// Loss is SoftmaxLoss (also the meaning of "") or another of the losses.
 	Loss string
+	// Focal are the parameters of the focal losses.
+	Focal Focal
 	// Distillation adds a teacher's term to the loss: SoftCrossEntropy or
 	// SoftDivergence; "" for none.
 	Distillation string
@@ -151,12 +153,8 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 			m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
 		}
 	}
-	switch m.Loss = s.Loss; m.Loss {
-	case "":
-		m.Loss = SoftmaxLoss
-	case SoftmaxLoss, BCELoss:
-	default:
-		return nil, nil, fmt.Errorf("artifact: unknown loss %q; there are %s and %s", m.Loss, SoftmaxLoss, BCELoss)
+	if err := m.hardLoss(s); err != nil {
+		return nil, nil, err
 	}
 	if err := m.distillation(s.Distillation); err != nil {
 		return nil, nil, err
@@ -262,12 +260,7 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	if err != nil {
 		return nil, err
 	}
-	var loss *ir.Value
-	if m.Loss == BCELoss {
-		loss = g.One(Loss, ir.SigmoidCrossEntropy{}, logits, targets)
-	} else {
-		loss = g.One(Loss, ir.SoftmaxCrossEntropy{}, logits, targets)
-	}
+	loss := g.One(Loss, m.lossOp(), logits, targets)
 	if m.Distillation != "" {
 		loss = m.distil(g, loss, logits, state.Hyper)
 	}

@@ -54,13 +54,6 @@ const (
 	GradientWeight = "gradient_weight"
 )
 
-// The losses that a step may minimise: the cross-entropy of the softmax, a mean
-// over the batch, or of each class's own sigmoid, a mean over batch and classes.
-const (
-	SoftmaxLoss = "softmax"
-	BCELoss     = "bce"
-)
-
 // Manifest describes an artifact set. It is stored as JSON.
 type Manifest struct {
 	Format    int           `json:"format"`
@@ -69,8 +62,10 @@ type Manifest struct {
 	Optimizer OptimizerInfo `json:"optimizer"`
 	// Batch is the static batch size of step.onnx.
 	Batch int `json:"batch"`
-	// Loss is SoftmaxLoss or BCELoss.
+	// Loss is SoftmaxLoss or another of the losses.
 	Loss string `json:"loss"`
+	// Focal are the parameters of a focal loss.
+	Focal *Focal `json:"focal,omitempty"`
 	// Distillation is SoftCrossEntropy or SoftDivergence where the loss has a
 	// teacher's term.
 	Distillation string `json:"distillation,omitempty"`

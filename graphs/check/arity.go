@@ -30,6 +30,7 @@ var arities = map[string]arity{
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softplus": {1, 1, 1, 1}, "Sigmoid": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 	"QuantizeLinear": {2, 3, 1, 1}, "DequantizeLinear": {2, 3, 1, 1}, "TopK": {2, 2, 2, 2},
 	"Resize": {1, 4, 1, 1}, "Shape": {1, 1, 1, 1}, "Mod": {2, 2, 1, 1}, "Equal": {2, 2, 1, 1},
+	"Pow": {2, 2, 1, 1},
 }
 
 func legal(kind string, in, out int) error {

@@ -24,6 +24,8 @@ func normal(r *rand.Rand, s ir.Shape) reference.Tensor {
 // from zero by at least 0.1 and positive where asked. Inputs in fixed get no
 // gradient.
 type ruleCase struct {
+	// share: the fixed inputs lie between 0 and 1.
+	share    bool
 	op       ir.Op
 	in       []ir.Shape
 	positive bool
@@ -89,6 +91,11 @@ func ruleCases() []ruleCase {
 		ruleCase{op: ir.SoftmaxCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
 		ruleCase{op: ir.Softmax{}, in: []ir.Shape{{3, 4}}},
 		ruleCase{op: ir.SigmoidCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.SoftmaxFocal{Gamma: 2}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.SoftmaxFocal{Gamma: 0.5}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.SoftmaxFocal{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.SigmoidFocal{Gamma: 2, Alpha: 0.25}, in: []ir.Shape{{3, 4}, {3, 4}}, share: true, fixed: map[int]bool{1: true}},
+		ruleCase{op: ir.SigmoidFocal{Gamma: 0.5, Alpha: -1}, in: []ir.Shape{{3, 4}, {3, 4}}, share: true, fixed: map[int]bool{1: true}},
 		ruleCase{op: ir.GlobalAvgPool{}, in: []ir.Shape{{2, 3, 4, 5}}},
 		ruleCase{op: ir.MaxPool{PoolAttr: ir.Windows(3, 2, 1)}, in: []ir.Shape{{2, 3, 4, 5}}},
 		ruleCase{op: ir.AvgPool{PoolAttr: ir.Windows(3, 2, 1)}, in: []ir.Shape{{2, 3, 4, 5}}},
@@ -129,12 +136,17 @@ func TestRules(t *testing.T) {
 				v := g.Input(fmt.Sprintf("in%d", j), ir.F32(s...))
 				inputs[v.Name] = x
 				in = append(in, v)
+				if c.share && c.fixed[j] {
+					for k, e := range x.Data {
+						x.Data[k] = 1 / (1 + math.Exp(-3*e)) // in (0, 1), as targets are
+					}
+				}
 				if !c.fixed[j] {
 					wrt = append(wrt, v)
 				}
 			}
 			out := g.Apply("op", c.op, in...)
-			if kind == "BatchNormTrain" || kind == "SoftmaxCrossEntropy" {
+			if kind == "BatchNormTrain" || kind == "SoftmaxCrossEntropy" || kind == "SoftmaxFocal" {
 				out = out[:1] // by contract, no gradient flows from the others
 			}
 			loss := g.Scalar(0)

@@ -25,6 +25,8 @@ func TestTricksResumeAndExport(t *testing.T) {
 		{"model.options.zero_gamma=true", "model.options.shortcut=B"},
 		{"accumulate=4"},
 		{"loss=bce", "target.label_smoothing.epsilon=0.1"},
+		{"loss=focal"},
+		{"loss=focal_bce", "focal.gamma=1.5", "target.label_smoothing.epsilon=0.1"},
 		{"accumulate=2", "average=swa", "average.start=0", "model.options.dropout=0.1"},
 		{"average=ema"},
 		{"average=swa", "epochs=3", "average.start=0.3"},

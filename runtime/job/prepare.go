@@ -13,6 +13,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/tricks/nearest"
+	"github.com/ortrain/ortrain/tricks/network"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
@@ -64,11 +65,23 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 			Classes: len(d.Classes), Input: [3]int{d.Size.C, d.Size.H, d.Size.W}, Options: r.Model.Options},
 		Optimizer: r.Optimizer.Name, OptimizerOptions: options, Gradient: transforms(r),
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
-		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Accumulate: r.Parts() > 1, Seed: r.Seed,
+		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Accumulate: r.Parts() > 1, Seed: r.Seed,
 		Lowering: lower.Options{
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
 			Metadata: modelInfo(r, d).Metadata()},
 	}
+}
+
+// focal returns the parameters of a resolved recipe's focal loss.
+func focal(r *recipe.Recipe) artifact.Focal {
+	f := artifact.Focal{Alpha: network.NoAlpha}
+	if r.Focal.Gamma != nil {
+		f.Gamma = *r.Focal.Gamma
+	}
+	if r.Focal.Alpha != nil {
+		f.Alpha = *r.Focal.Alpha
+	}
+	return f
 }
 
 func threads(n int) int {

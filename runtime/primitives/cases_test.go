@@ -208,6 +208,19 @@ func otherCases() []testCase {
 		z.Data[0], z.Data[1] = 400, -400
 		add(ir.SigmoidCrossEntropy{}, z, t)
 		add(ir.SigmoidCrossEntropyGrad{}, reference.Scalar(1.5), z, t)
+		for _, gamma := range []float64{0, 0.5, 1, 2, 5} {
+			add(ir.SigmoidFocal{Gamma: gamma, Alpha: 0.25}, z, t)
+			add(ir.SigmoidFocalGrad{Gamma: gamma, Alpha: 0.25}, reference.Scalar(1.5), z, t)
+			add(ir.SigmoidFocalGrad{Gamma: gamma, Alpha: -1}, reference.Scalar(1), z, t)
+			// Logits far apart, among them a certain and right answer.
+			sure := z.Clone()
+			sure.Data[0], t.Data[0] = 60, 1
+			add(ir.SoftmaxFocal{Gamma: gamma}, sure, t)
+			logp := mustApply(ir.SoftmaxCrossEntropy{}, sure, t)[1]
+			add(ir.SoftmaxFocalGrad{Gamma: gamma}, reference.Scalar(-2.5), logp, t)
+			add(ir.SigmoidFocal{Gamma: gamma, Alpha: -1}, sure, t)
+			add(ir.SigmoidFocalGrad{Gamma: gamma, Alpha: 0.5}, reference.Scalar(1), sure, t)
+		}
 	}
 	// One factor for each image, as stochastic depth has.
 	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 5, 16, 8, 8), r.normal(0, 1, 5, 1, 1, 1))

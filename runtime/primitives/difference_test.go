@@ -92,6 +92,26 @@ func differenceCases() []differenceCase {
 			},
 		}
 	}
+	focal := func(n, k int, gamma float64) differenceCase {
+		return differenceCase{
+			name: fmt.Sprintf("softmax_focal_%v_%dx%d", gamma, n, k), forward: ir.SoftmaxFocal{Gamma: gamma},
+			in:   []reference.Tensor{r.normal(0, 2, n, k), r.between(0, 1, n, k)},
+			step: 0.02, tolerance: 1e-3,
+			backward: func(g *ir.Graph, dy *ir.Value, in, out []*ir.Value) map[int]*ir.Value {
+				return map[int]*ir.Value{0: g.One("dz", ir.SoftmaxFocalGrad{Gamma: gamma}, dy, out[1], in[1])}
+			},
+		}
+	}
+	binaryFocal := func(n, k int, gamma, alpha float64) differenceCase {
+		return differenceCase{
+			name: fmt.Sprintf("sigmoid_focal_%v_%v_%dx%d", gamma, alpha, n, k), forward: ir.SigmoidFocal{Gamma: gamma, Alpha: alpha},
+			in:   []reference.Tensor{r.normal(0, 2, n, k), r.between(0, 1, n, k)},
+			step: 0.02, tolerance: 1e-3,
+			backward: func(g *ir.Graph, dy *ir.Value, in, _ []*ir.Value) map[int]*ir.Value {
+				return map[int]*ir.Value{0: g.One("dz", ir.SigmoidFocalGrad{Gamma: gamma, Alpha: alpha}, dy, in[0], in[1])}
+			},
+		}
+	}
 	cut := ir.Subsample(ir.Shape{2, 3, 7, 9}, 2)
 	cut.Start[3] = 1
 	cut.Size[3] = 4
@@ -124,6 +144,8 @@ func differenceCases() []differenceCase {
 		norm(3, 16, 3, 4), norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
 		loss(1, 3), loss(5, 10), loss(3, 17),
 		binary(1, 2), binary(4, 7),
+		focal(5, 10, 2), focal(3, 4, 0.5), focal(1, 2, 0),
+		binaryFocal(4, 7, 2, 0.25), binaryFocal(3, 10, 0.5, -1), binaryFocal(2, 2, 0, 0.5),
 		{name: "relu_blocks", forward: ir.Unary{F: ir.Relu}, in: []reference.Tensor{awayFromZero(r, 2, 16, 3, 4)},
 			backward: one(ir.ReluGrad{}, 0), step: 0.125, tolerance: 1e-5},
 		{name: "subsample_blocks", forward: ir.Subsample(ir.Shape{2, 16, 4, 6}, 2), in: []reference.Tensor{r.normal(0, 1, 2, 16, 4, 6)},
@@ -217,7 +239,7 @@ func TestCentralDifferences(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad",
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SoftmaxFocalGrad", "SigmoidFocalGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad",
 		"ErfGrad", "SigmoidGrad", "TanhGrad", "SiluGrad", "HardSwishGrad", "GeluGrad", "GeluTanhGrad", "HardSigmoidGrad", "ClipGrad"} {
 		for _, form := range lower.Forms(kind) {
 			if applied[kind+" "+form] == 0 && (runtime.ChannelBlock() != 0 || !strings.HasPrefix(form, "blocked")) {

@@ -106,6 +106,8 @@ func (c config) rows() []row {
 		{name: "label_smoothing in the survey's form", trick: "label_smoothing",
 			settings: []string{"target={label_smoothing: {epsilon: 0.1, form: survey}}"}},
 		set("bce", "loss=bce", "schedule.lr=0.5"),
+		set("focal", "loss=focal"),
+		{name: "focal, of each class's sigmoid", trick: "focal", settings: []string{"loss=focal_bce", "schedule.lr=0.5"}},
 		{name: "class_weights (the classes are balanced)", trick: "class_weights", settings: []string{"target={class_weights: {form: balanced}}"}, alone: true},
 
 		set("agc", "gradient.agc=0.01"),

@@ -3,7 +3,6 @@ package recipe
 import (
 	"math"
 
-	_ "github.com/ortrain/ortrain/tricks/network" // its cards
 	"github.com/ortrain/ortrain/tricks/optimizer"
 	"github.com/ortrain/ortrain/tricks/strict"
 )

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/ortrain/ortrain/tricks/gradient"
+	"github.com/ortrain/ortrain/tricks/network"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
@@ -23,8 +24,11 @@ type Recipe struct {
 	Epochs int `yaml:"epochs"`
 	// Batch is the number of images of a training step.
 	Batch int `yaml:"batch"`
-	// Loss is "softmax" (also the meaning of nothing) or "bce".
+	// Loss is "softmax" (also the meaning of nothing), "bce", "focal" or
+	// "focal_bce".
 	Loss string `yaml:"loss,omitempty"`
+	// Focal are the parameters of the focal losses.
+	Focal network.Focal `yaml:"focal,omitempty"`
 	// Accumulate, if above 1, takes a step's images in that many equal parts
 	// whose gradients add up, for batches that do not fit into memory.
 	Accumulate int `yaml:"accumulate,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ortrain/ortrain/tricks/nearest"
+	"github.com/ortrain/ortrain/tricks/network"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
@@ -59,6 +60,10 @@ func (r *Recipe) resolve() error {
 	}
 	if err := r.resolveOptimizer(); err != nil {
 		return err
+	}
+	var err error
+	if r.Focal, err = r.Focal.Resolve(r.Loss); err != nil {
+		return strict.Within("focal", err)
 	}
 	set, err := lookupDataSet(r.Data.Name)
 	if err != nil {
@@ -167,7 +172,7 @@ func (r *Recipe) check() error {
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
 	}
-	if losses := []string{"softmax", "bce"}; r.Loss != "" && !slices.Contains(losses, r.Loss) {
+	if losses := []string{"softmax", "bce", network.FocalSoftmax, network.FocalSigmoid}; r.Loss != "" && !slices.Contains(losses, r.Loss) {
 		return strict.Errorf("loss", "unknown loss %q%s", r.Loss, nearest.Hint(r.Loss, losses))
 	}
 	if n := r.Accumulate; n < 0 || n > 1 && r.Batch%n != 0 {

@@ -1,0 +1,3 @@
+// Package focal compares the focal losses with PyTorch's, from committed
+// goldens.
+package focal
