@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +43,19 @@ func readEncoded(e Encoded, i int, dst *pixel.Image) error {
 	return nil
 }
 
+// readStored implements Read of an Encoded whose Bytes returns memory of its
+// own.
+func readStored(e Encoded, i int, dst *pixel.Image) error {
+	file, err := e.Bytes(i, nil)
+	if err != nil {
+		return err
+	}
+	if err := decode.Image(dst, file, decode.Options{Grey: e.Size().C == 1}); err != nil {
+		return fmt.Errorf("%s: %w", e.Name(i), err)
+	}
+	return nil
+}
+
 // readFile reads a whole file of a bounded size into buf, grown if need be.
 func readFile(path string, buf []byte) ([]byte, error) {
 	f, err := os.Open(path)
@@ -56,23 +70,28 @@ func readFile(path string, buf []byte) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	return readPart(f, 0, info.Size(), buf, path)
+	if buf, err = readPart(f, 0, info.Size(), buf); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return buf, nil
 }
 
-// readPart reads size bytes from an offset on; name stands for them in errors.
-func readPart(from io.ReaderAt, offset, size int64, buf []byte, name string) ([]byte, error) {
+// readPart reads size bytes from an offset on.
+func readPart(from io.ReaderAt, offset, size int64, buf []byte) ([]byte, error) {
 	switch {
 	case size == 0:
-		return nil, fmt.Errorf("%s: the file is empty", name)
+		return nil, errEmpty
 	case size < 0 || size > MaxFile:
-		return nil, fmt.Errorf("%s: a file of %d bytes; at most %d MiB are read", name, size, MaxFile>>20)
+		return nil, fmt.Errorf("a file of %d bytes; at most %d MiB are read", size, MaxFile>>20)
 	}
 	buf = slices.Grow(buf[:0], int(size))[:size]
 	if n, err := from.ReadAt(buf, offset); n < len(buf) {
 		if err == io.EOF {
-			return nil, fmt.Errorf("%s: the file is cut off: %d of %d bytes", name, n, size)
+			return nil, fmt.Errorf("the file is cut off: %d of %d bytes", n, size)
 		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	return buf, nil
 }
+
+var errEmpty = errors.New("the file is empty")

@@ -1,0 +1,153 @@
+package data
+
+import (
+	"archive/tar"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"runtime"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/ortrain/ortrain/data/files"
+	"github.com/ortrain/ortrain/data/webdataset"
+	"github.com/ortrain/ortrain/tricks/pixel"
+)
+
+func init() {
+	registerFormat(Definition{
+		Name:    "webdataset",
+		Summary: "tar shards of images and labels, read where they lie",
+		Layout:  "*train*.tar and *val*.tar or *test*.tar, or *.tar, of N.jpg with N.cls or N.json",
+		Index:   indexWebDataset,
+	})
+	detectors = append(detectors, detector{"webdataset", holds(".tar")})
+}
+
+// shardSource is an Encoded over the members of tar shards.
+type shardSource struct {
+	written
+	shards []*os.File
+	first  []int // image of each shard
+	// The place of each image in its shard.
+	offsets []int64
+	sizes   []uint32
+}
+
+func (s *shardSource) Read(i int, dst *pixel.Image) error { return readEncoded(s, i, dst) }
+
+func (s *shardSource) shard(i int) *os.File {
+	return s.shards[sort.SearchInts(s.first, i+1)-1]
+}
+
+func (s *shardSource) Bytes(i int, buf []byte) ([]byte, error) {
+	b, err := readPart(s.shard(i), s.offsets[i], int64(s.sizes[i]), buf)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name(i), err)
+	}
+	return b, nil
+}
+
+// Name reads the member's header, which lies before the file: names take no
+// memory.
+func (s *shardSource) Name(i int) string {
+	f := s.shard(i)
+	member := fmt.Sprintf("byte %d", s.offsets[i])
+	if h, err := tar.NewReader(io.NewSectionReader(f, s.offsets[i]-512, 512)).Next(); err == nil {
+		member = h.Name
+	}
+	return f.Name() + "/" + path.Clean(member)
+}
+
+// indexWebDataset reads the headers of all shards, several at a time.
+func indexWebDataset(_ *Definition, o Options) (*Parts, error) {
+	found, err := findParts("webdataset", ".tar", o)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := readClasses(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var a assembly
+	var pieces []piece
+	parts := &Parts{}
+	for _, p := range []struct {
+		paths    []string
+		training bool
+		into     **Subset
+	}{{found.train, true, &parts.Train}, {found.validation, false, &parts.Validation}, {found.test, false, &parts.Test}} {
+		if len(p.paths) == 0 {
+			continue
+		}
+		s := &shardSource{written: written{size: o.side()}}
+		if err := s.index(p.paths, p.training, webdataset.Options{Image: strings.ToLower(o.ImageKey), Label: strings.ToLower(o.LabelKey)}, &a); err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, piece{s, &s.written, p.into})
+	}
+	if err := a.finish(classes, pieces); err != nil {
+		return nil, err
+	}
+	parts.Problems = a.problems
+	return parts, nil
+}
+
+// scanned is what one shard holds.
+type scanned struct {
+	samples  []webdataset.Sample
+	problems []files.Problem
+	err      error
+}
+
+func (s *shardSource) index(paths []string, training bool, opt webdataset.Options, a *assembly) error {
+	results := make([]scanned, len(paths))
+	s.shards = make([]*os.File, len(paths))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	for i, p := range paths {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			s.shards[i], results[i] = scanShard(p, opt)
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		if r.err != nil {
+			return r.err
+		}
+		s.first = append(s.first, s.Len())
+		for _, x := range r.samples {
+			if x.Size > MaxFile {
+				a.problem(files.Problem{Path: s.shards[len(s.first)-1].Name(), Kind: files.Huge, Detail: fmt.Sprintf("the image at byte %d has %d bytes; at most %d MiB are read", x.Offset, x.Size, MaxFile>>20)})
+				continue
+			}
+			s.offsets, s.sizes = append(s.offsets, x.Offset), append(s.sizes, uint32(x.Size))
+			a.add(&s.written, x.Label, training)
+		}
+		a.problems = append(a.problems, r.problems...)
+	}
+	return nil
+}
+
+func scanShard(path string, opt webdataset.Options) (*os.File, scanned) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, scanned{err: err}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, scanned{err: err}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, scanned{err: fmt.Errorf("%s: not a regular file", path)}
+	}
+	var r scanned
+	webdataset.Scan(f, info.Size(), path, opt,
+		func(x webdataset.Sample) { r.samples = append(r.samples, x) },
+		func(p files.Problem) { r.problems = append(r.problems, p) })
+	return f, r
+}
