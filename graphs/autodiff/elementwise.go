@@ -103,7 +103,7 @@ func (c *Context) reduceTo(i int, d *ir.Value) *ir.Value {
 	return d
 }
 
-// sum spreads the adjoint over the summed axes, by broadcasting against zeros.
+// sum spreads the adjoint over the summed axes.
 func sum(c *Context) []*ir.Value {
 	op, x, dy := c.Node.Op.(ir.Sum), c.Node.In[0], c.Out[0]
 	kept := make(ir.Shape, len(x.Shape))
@@ -115,6 +115,5 @@ func sum(c *Context) []*ir.Value {
 	if !dy.Shape.Equal(kept) {
 		dy = c.G.One("", ir.ReshapeTo(kept), dy)
 	}
-	zeros := c.G.Const("zeros", x.Shape, make([]float32, x.Shape.Size()))
-	return []*ir.Value{c.G.One(c.Name(0), ir.Binary{F: ir.Add}, zeros, dy)}
+	return []*ir.Value{c.G.One(c.Name(0), ir.ExpandTo(x.Shape), dy)}
 }

@@ -28,6 +28,13 @@ func (n *Node) flops() int64 {
 			k = n.In[0].Shape[0]
 		}
 		return int64(n.Out[0].Shape.Size()) * int64(k)
+	case BatchMatMul:
+		a := n.In[0].Shape
+		k := a[len(a)-1]
+		if op.TransA {
+			k = a[len(a)-2]
+		}
+		return int64(n.Out[0].Shape.Size()) * int64(k)
 	case Gemm:
 		k := n.In[0].Shape[1]
 		if op.TransA {

@@ -59,7 +59,7 @@ func TestMistakesPanic(t *testing.T) {
 		"dimensions must be positive":        func() { g.Input("y", F32(2, 0)) },
 		`constant "c" has 2 elements`:        func() { g.Const("c", Shape{3}, []float32{1, 2}) },
 		`ir: node "bad" (MatMul): inner dim`: func() { g.Apply("bad", MatMul{}, x, x) },
-		"exceeds rank 4":                     func() { ReshapeTo(Shape{1, 1, 1, 1, 1}) },
+		"exceeds rank 6":                     func() { ReshapeTo(Shape{1, 1, 1, 1, 1, 1, 1}) },
 	} {
 		if msg := panics(t, f); !strings.Contains(msg, want) {
 			t.Errorf("panicked with %q, want %q in it", msg, want)

@@ -52,6 +52,33 @@ func (o Gemm) Infer(in []Type) ([]Type, error) {
 	return out, nil
 }
 
+// BatchMatMul multiplies the matrices that the last two axes of a and b hold,
+// each transposed first where its flag says so; the axes before them broadcast
+// by NumPy's rules.
+type BatchMatMul struct{ TransA, TransB bool }
+
+func (BatchMatMul) Kind() string { return "BatchMatMul" }
+
+func (o BatchMatMul) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 2); err != nil {
+		return nil, err
+	}
+	a, b := in[0].Shape, in[1].Shape
+	if len(a) < 2 || len(b) < 2 || len(a) > ReshapeRank || len(b) > ReshapeRank {
+		return nil, fmt.Errorf("inputs %v and %v must have rank 2 to %d", a, b, ReshapeRank)
+	}
+	leadA, leadB := a[:len(a)-2], b[:len(b)-2]
+	matrix, err := MatMul(o).Infer([]Type{{Float32, a[len(a)-2:]}, {Float32, b[len(b)-2:]}})
+	if err != nil {
+		return nil, err
+	}
+	lead, err := Broadcasted(leadA, leadB)
+	if err != nil {
+		return nil, err
+	}
+	return []Type{{Float32, append(lead, matrix[0].Shape...)}}, nil
+}
+
 // Sum adds up over the given axes (a bit set: bit i is
 // axis i). Kept axes have size 1 when Keep is set.
 type Sum struct {

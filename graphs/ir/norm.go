@@ -49,6 +49,30 @@ func (o BatchNormGrad) Infer(in []Type) ([]Type, error) {
 	return []Type{in[1], c, c}, nil
 }
 
+// LayerNorm normalises x over its last axis (Ba et al. 2016): inputs x of rank 2
+// or more, scale γ [D] and shift β [D]; outputs y, and the mean and 1/√(variance+ε)
+// with a last axis of 1, which the gradient reads again.
+type LayerNorm struct{ Eps float32 }
+
+func (LayerNorm) Kind() string { return "LayerNorm" }
+
+func (o LayerNorm) Infer(in []Type) ([]Type, error) {
+	if err := arity(in, 3); err != nil {
+		return nil, err
+	}
+	x := in[0].Shape
+	if len(x) < 2 {
+		return nil, fmt.Errorf("input %v must have rank 2 or more", x)
+	}
+	last := Shape{x[len(x)-1]}
+	if !in[1].Shape.Equal(last) || !in[2].Shape.Equal(last) {
+		return nil, fmt.Errorf("scale %v and shift %v must be %v", in[1].Shape, in[2].Shape, last)
+	}
+	s := append(Shape(nil), x...)
+	s[len(s)-1] = 1
+	return []Type{in[0], {Float32, s}, {Float32, s}}, nil
+}
+
 // channelled checks n inputs: the first maps of rank 4, the rest [C].
 func channelled(in []Type, n, maps int) error {
 	if err := arity(in, n); err != nil {

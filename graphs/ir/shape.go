@@ -2,18 +2,27 @@ package ir
 
 import "fmt"
 
-// MaxRank is the highest rank of Slice and Pad.
-const MaxRank = 4
+// MaxRank is the highest rank of Slice, Pad and Concat; ReshapeRank that of
+// Reshape, Transpose and Expand.
+const (
+	MaxRank     = 4
+	ReshapeRank = 6
+)
 
-// Reshape gives the same elements another static shape (rank ≤ MaxRank; unused
-// dimensions of To are 0).
-type Reshape struct{ To [MaxRank]int }
+// Reshape gives the same elements another static shape (rank ≤ ReshapeRank;
+// unused dimensions of To are 0).
+type Reshape struct {
+	To [ReshapeRank]int
+	// Batch is one more than the axis of To that holds the batch, which is left
+	// open where Graph.DynamicBatch lets it vary; 0 if none does.
+	Batch int
+}
 
 // ReshapeTo makes the operator from a shape.
 func ReshapeTo(s Shape) Reshape {
 	var r Reshape
-	if len(s) > MaxRank {
-		panic(fmt.Sprintf("ir: reshape to %v exceeds rank %d", s, MaxRank))
+	if len(s) > ReshapeRank {
+		panic(fmt.Sprintf("ir: reshape to %v exceeds rank %d", s, ReshapeRank))
 	}
 	copy(r.To[:], s)
 	return r

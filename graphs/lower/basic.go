@@ -38,7 +38,12 @@ func init() {
 		return true
 	}})
 	register("Reshape", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
-		e.emit("Reshape", []string{e.in(n.In[0]), e.ints(n.Op.(ir.Reshape).Shape()...)}, []string{e.out(n.Out[0])})
+		op := n.Op.(ir.Reshape)
+		to := op.Shape()
+		if e.g.DynamicBatch && op.Batch > 0 {
+			to[op.Batch-1] = -1
+		}
+		e.emit("Reshape", []string{e.in(n.In[0]), e.ints(to...)}, []string{e.out(n.Out[0])})
 		return true
 	}})
 	register("Pad", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {

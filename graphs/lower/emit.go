@@ -226,6 +226,11 @@ func (e *Emitter) onlyUse(v *ir.Value) bool {
 	return len(e.uses[v]) == 1 && !slices.ContainsFunc(e.g.Outputs, func(o ir.Output) bool { return o.Value == v })
 }
 
+// unread reports whether nothing reads v and it does not leave the graph.
+func (e *Emitter) unread(v *ir.Value) bool {
+	return len(e.uses[v]) == 0 && !slices.ContainsFunc(e.g.Outputs, func(o ir.Output) bool { return o.Value == v })
+}
+
 func elem(d ir.DType) onnx.TensorProto_DataType {
 	switch d {
 	case ir.Uint8:

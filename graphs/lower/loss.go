@@ -19,7 +19,7 @@ func init() {
 		return true
 	}})
 	register("Softmax", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
-		e.emit("Softmax", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 1))
+		e.emit("Softmax", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", -1))
 		return true
 	}})
 	register("SoftmaxCrossEntropy", form{name: "logsoftmax", emit: func(e *Emitter, n *ir.Node) bool {

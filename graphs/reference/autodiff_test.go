@@ -84,8 +84,26 @@ func ruleCases() []ruleCase {
 		a := ir.ConvAttr{Stride: [2]int{1, 2}, Pad: [4]int{1, 0, 1, 2}, Dilation: [2]int{1, 1}, Groups: groups}
 		cases = append(cases, ruleCase{op: ir.Conv{ConvAttr: a}, in: []ir.Shape{{2, 4, 3, 4}, {4, 4 / groups, 3, 1}, {4}}})
 	}
+	for _, m := range []ir.BatchMatMul{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}} {
+		for _, lead := range [][2]ir.Shape{{nil, nil}, {{2}, {2}}, {{2, 3}, nil}, {nil, {2}}, {{2, 1}, {3}}} {
+			a, b := ir.Shape{2, 3}, ir.Shape{3, 4}
+			if m.TransA {
+				a = ir.Shape{3, 2}
+			}
+			if m.TransB {
+				b = ir.Shape{4, 3}
+			}
+			cases = append(cases, ruleCase{op: m, in: []ir.Shape{slices.Concat(lead[0], a), slices.Concat(lead[1], b)}})
+		}
+	}
 	c := ir.Shape{3}
 	cases = append(cases,
+		ruleCase{op: ir.Permute(2, 0, 1), in: []ir.Shape{{2, 3, 4}}},
+		ruleCase{op: ir.Permute(1, 0, 2, 4, 3), in: []ir.Shape{{2, 1, 3, 2, 2}}},
+		ruleCase{op: ir.ExpandTo(ir.Shape{2, 3, 4}), in: []ir.Shape{{3, 1}}},
+		ruleCase{op: ir.LayerNorm{Eps: 1e-3}, in: []ir.Shape{{2, 2, 3}, c, c}},
+		ruleCase{op: ir.LayerNorm{Eps: 1e-3}, in: []ir.Shape{{4, 3}, c, c}},
+		ruleCase{op: ir.Softmax{}, in: []ir.Shape{{2, 2, 3}}},
 		ruleCase{op: ir.BatchNormTrain{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c}},
 		ruleCase{op: ir.BatchNormInfer{Eps: 1e-3}, in: []ir.Shape{{2, 3, 2, 3}, c, c, c, c}, positive: true, fixed: map[int]bool{3: true, 4: true}},
 		ruleCase{op: ir.SoftmaxCrossEntropy{}, in: []ir.Shape{{3, 4}, {3, 4}}, fixed: map[int]bool{1: true}},
@@ -146,7 +164,7 @@ func TestRules(t *testing.T) {
 				}
 			}
 			out := g.Apply("op", c.op, in...)
-			if kind == "BatchNormTrain" || kind == "SoftmaxCrossEntropy" || kind == "SoftmaxFocal" {
+			if slices.Contains([]string{"BatchNormTrain", "SoftmaxCrossEntropy", "SoftmaxFocal", "LayerNorm"}, kind) {
 				out = out[:1] // by contract, no gradient flows from the others
 			}
 			loss := g.Scalar(0)

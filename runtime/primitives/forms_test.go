@@ -32,7 +32,7 @@ const perGraph = 48
 var allCases = sync.OnceValue(func() map[string][]solved {
 	var work errgroup.Group
 	work.SetLimit(goruntime.GOMAXPROCS(0))
-	cases := slices.Concat(otherCases(), activationCases(), convCases(), groupCases())
+	cases := slices.Concat(otherCases(), activationCases(), convCases(), groupCases(), arrangeCases())
 	results := make([]solved, len(cases))
 	for i, c := range cases {
 		work.Go(func() error {
