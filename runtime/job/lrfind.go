@@ -81,7 +81,7 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := data.Open(data.FromRecipe(r))
+	d, err := openData(r)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,16 @@ func openLibrary(explicit string) (runtime.Library, error) {
 	return lib, runtime.Open(lib)
 }
 
+// openData opens the data set of a resolved recipe and completes the recipe by
+// what it takes from the training images.
+func openData(r *recipe.Recipe) (*data.Dataset, error) {
+	d, err := data.Open(data.FromRecipe(r))
+	if err != nil {
+		return nil, err
+	}
+	return d, data.Measure(d, r)
+}
+
 // checkNames reports an unknown model, optimizer or provider as a mistake of
 // the recipe's key, and completes the optimizer's options.
 func checkNames(r *recipe.Recipe) error {

@@ -108,10 +108,10 @@ func (t *run) prepare() error {
 		return err
 	}
 	t.recipe = r
-	if t.hash, err = r.Hash(); err != nil {
+	if t.data, err = openData(r); err != nil {
 		return err
 	}
-	if t.data, err = data.Open(data.FromRecipe(r)); err != nil {
+	if t.hash, err = r.Hash(); err != nil {
 		return err
 	}
 	for _, p := range t.data.Problems {

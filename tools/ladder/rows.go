@@ -88,6 +88,7 @@ func (c config) rows() []row {
 		with("gridmask"),
 		with("hide_and_seek"),
 		with("pca_colour"),
+		{name: "pca_colour of the data", trick: "pca_colour", augment: []string{first, second, "{name: pca_colour, from: data}"}},
 		with("randaugment"),
 		with("random_erasing"),
 		{name: "random_resized_crop", trick: "random_resized_crop", augment: []string{"{name: random_resized_crop, area_min: 0.25}", "mirror"}},

@@ -117,7 +117,7 @@ func TestProbabilityZeroIsIdentity(t *testing.T) {
 		{"gridmask", &GridMaskOptions{P: 1, UnitMin: 0.5, UnitMax: 1, Ratio: 1, Rotate: 360}},
 		{"hide_and_seek", &HideAndSeekOptions{Sizes: []int{0, 2, 5}}},
 		{"rotation", &RotationOptions{Fill: "black", Interpolation: "bilinear"}},
-		{"pca_colour", &PCAColourOptions{Values: []float64{1, 1, 1}, Vectors: []float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}},
+		{"pca_colour", &PCAColourOptions{From: "given", Values: []float64{1, 1, 1}, Vectors: []float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}},
 		{"randaugment", &RandAugmentOptions{N: 1, Bins: 31, Fill: "black", Interpolation: "nearest"}},
 		{"random_resized_crop", &RandomResizedCropOptions{AreaMin: 1, AreaMax: 1, AspectMin: 20.0 / 14, AspectMax: 20.0 / 14, Interpolation: "bicubic"}},
 	} {
@@ -171,9 +171,13 @@ func TestOptionErrors(t *testing.T) {
 		{"colour_jitter", func(o Options) { *o.(*ColourJitterOptions) = ColourJitterOptions{P: 1} },
 			"0.brightness: all four jitters are 0; raise one or leave the trick out"},
 		{"grayscale", func(o Options) { o.(*GrayscaleOptions).P = -0.1 }, "0.p: a probability, at least 0 and at most 1, got -0.1"},
-		{"pca_colour", func(o Options) { o.(*PCAColourOptions).Values = []float64{1} }, "0.values: needs 3 eigenvalues, got 1"},
-		{"pca_colour", func(o Options) { o.(*PCAColourOptions).Vectors[0] = 3 },
-			"0.vectors: component 1 has length 3.11, not 1 (the columns are the components)"},
+		{"pca_colour", func(o Options) { o.(*PCAColourOptions).Values = []float64{1} }, "0.values: from: imagenet has constants of its own; say from: given"},
+		{"pca_colour", func(o Options) { o.(*PCAColourOptions).From = "given" }, "0.values: needs 3 eigenvalues, got 0"},
+		{"pca_colour", func(o Options) { o.(*PCAColourOptions).From = "date" }, `0.from: unknown source of components "date"; did you mean "data"?`},
+		{"pca_colour", func(o Options) {
+			*o.(*PCAColourOptions) = PCAColourOptions{From: "given", Values: []float64{1, 1, 1}, Vectors: []float64{3, 0, 0, 0, 1, 0, 0.8, 0, 1}}
+		},
+			"0.vectors: component 1 has length 3.1, not 1 (the columns are the components)"},
 		{"random_erasing", func(o Options) { o.(*RandomErasingOptions).AreaMin = 0.5 }, "0.area_min: 0.5 is above area_max, 0.4"},
 		{"random_erasing", func(o Options) { o.(*RandomErasingOptions).Aspect = 3 }, "0.aspect: must be 0.001 to 1, got 3"},
 		{"random_erasing", func(o Options) { o.(*RandomErasingOptions).Fill = "means" }, `0.fill: unknown fill "means"; did you mean "mean"?`},
@@ -187,7 +191,9 @@ func TestOptionErrors(t *testing.T) {
 		}
 	}
 	// A default changed in place must not stay changed.
-	if o, _ := Transforms.Defaults("pca_colour"); o.(*PCAColourOptions).Vectors[0] != -0.5675 {
+	o, _ := Transforms.Defaults("hide_and_seek")
+	o.(*HideAndSeekOptions).P = 9
+	if o, _ = Transforms.Defaults("hide_and_seek"); o.(*HideAndSeekOptions).P == 9 {
 		t.Error("changing options changed the defaults")
 	}
 }

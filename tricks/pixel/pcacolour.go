@@ -22,13 +22,7 @@ func init() {
 		Name:    "pca_colour",
 		Summary: "shift all pixels along the principal components of the data's colours",
 		Card:    pcaColourCard,
-	}, func() Options {
-		o := &PCAColourOptions{Std: 0.1, Values: append([]float64(nil), imageNetPCA.Values[:]...)}
-		for _, row := range imageNetPCA.Vectors {
-			o.Vectors = append(o.Vectors, row[:]...)
-		}
-		return o
-	})
+	}, func() Options { return &PCAColourOptions{Std: 0.1, From: "imagenet"} })
 }
 
 // PCA is an eigen decomposition of the covariance of red, green and blue of
@@ -144,22 +138,38 @@ func (PCAColour) Apply(dst, src *Image, p *Params) {
 type PCAColourOptions struct {
 	// Std is the standard deviation of the random factors.
 	Std float64 `yaml:"std"`
-	// Values are the three eigenvalues, of pixels scaled to [0, 1].
-	Values []float64 `yaml:"values"`
+	// From says where the components come from: "imagenet", the usual
+	// constants; "data", measured over the training images when the run begins;
+	// "given", by Values and Vectors.
+	From string `yaml:"from"`
+	// Values are the three eigenvalues, of pixels scaled to [0, 1]. With From
+	// "data" they are the record of what was measured.
+	Values []float64 `yaml:"values,flow,omitempty"`
 	// Vectors are the nine numbers of the eigenvectors: red of each
 	// component, green of each, blue of each.
-	Vectors []float64 `yaml:"vectors"`
+	Vectors []float64 `yaml:"vectors,flow,omitempty"`
 }
 
 // Validate implements Options.
 func (o *PCAColourOptions) Validate() error {
-	if err := checkWithin("std", o.Std, 0, 100); err != nil {
+	if err := first(
+		checkWithin("std", o.Std, 0, 100),
+		checkName("from", "source of components", o.From, "imagenet", "data", "given"),
+	); err != nil {
 		return err
 	}
-	if len(o.Values) != 3 {
+	switch {
+	case o.From == "imagenet" && len(o.Values)+len(o.Vectors) > 0:
+		key := "values"
+		if len(o.Values) == 0 {
+			key = "vectors"
+		}
+		return strict.Errorf(key, "from: imagenet has constants of its own; say from: given")
+	case o.From == "imagenet", o.Unmeasured():
+		return nil
+	case len(o.Values) != 3:
 		return strict.Errorf("values", "needs 3 eigenvalues, got %d", len(o.Values))
-	}
-	if len(o.Vectors) != 9 {
+	case len(o.Vectors) != 9:
 		return strict.Errorf("vectors", "needs 9 numbers, red, green and blue of 3 components each, got %d", len(o.Vectors))
 	}
 	for _, v := range o.Values {
@@ -176,12 +186,36 @@ func (o *PCAColourOptions) Validate() error {
 	return nil
 }
 
-// Build implements Options.
+// Unmeasured implements Measurer.
+func (o *PCAColourOptions) Unmeasured() bool {
+	return o.From == "data" && len(o.Values) == 0 && len(o.Vectors) == 0
+}
+
+// Measure implements Measurer.
+func (o *PCAColourOptions) Measure(n int, read func(i int, m *Image) error) error {
+	p, err := MeasurePCA(n, read)
+	if err != nil {
+		return err
+	}
+	o.Values, o.Vectors = p.Values[:], nil
+	for _, row := range p.Vectors {
+		o.Vectors = append(o.Vectors, row[:]...)
+	}
+	return nil
+}
+
+// Build implements Options. What has to be measured must have been.
 func (o *PCAColourOptions) Build(info Info) (Transform, error) {
 	if info.In.C != 3 {
 		return nil, fmt.Errorf("needs images with 3 channels, these have %d; leave pca_colour out", info.In.C)
 	}
-	t := PCAColour{Std: o.Std}
+	if o.Unmeasured() {
+		return nil, strict.Errorf("from", "the components of the data are not measured yet")
+	}
+	t := PCAColour{Std: o.Std, PCA: imageNetPCA}
+	if o.From == "imagenet" {
+		return t, nil
+	}
 	copy(t.PCA.Values[:], o.Values)
 	for i, v := range o.Vectors {
 		t.PCA.Vectors[i/3][i%3] = v

@@ -64,6 +64,17 @@ type Options interface {
 	Build(Info) (Transform, error)
 }
 
+// Measurer are options that may need to be told about the training images
+// before Build, once for a run.
+type Measurer interface {
+	Options
+	// Unmeasured reports whether Measure is still to be called.
+	Unmeasured() bool
+	// Measure looks at n images, which read gives one by one, and keeps what it
+	// found in the options, for the record of the run.
+	Measure(n int, read func(i int, m *Image) error) error
+}
+
 // Transforms is the registry of this package; a transform's file adds to it
 // in its init function.
 var Transforms = tricks.NewRegistry[Options](tricks.Pixel)

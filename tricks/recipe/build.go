@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"fmt"
+
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/schedule"
 	"github.com/ortrain/ortrain/tricks/strict"
@@ -39,6 +41,30 @@ func (r *Recipe) buildSchedule(stepsPerEpoch int) (schedule.Schedule, error) {
 		After:         after,
 	}.Build()
 	return s, strict.Within("schedule", err)
+}
+
+// Measure lets the transforms of images that ask for it look at n training
+// images, which read gives one by one, and records what they found in the
+// recipe. The recipe must be resolved.
+func (r *Recipe) Measure(n int, read func(i int, m *pixel.Image) error) error {
+	steps, err := r.augmentOptions()
+	if err != nil {
+		return strict.Locate(err, r.file, r.lines)
+	}
+	for i, s := range steps {
+		m, ok := s.Options.(pixel.Measurer)
+		if !ok || !m.Unmeasured() {
+			continue
+		}
+		key := fmt.Sprintf("augment.%d", i)
+		if err := m.Measure(n, read); err != nil {
+			return strict.Locate(strict.Errorf(key, "%v", err), r.file, r.lines)
+		}
+		if r.Augment[i].Options, err = encode(m); err != nil {
+			return strict.Locate(strict.Within(key, err), r.file, r.lines)
+		}
+	}
+	return nil
 }
 
 // BuildAugment returns the path of a training image of the given size: the
