@@ -117,7 +117,7 @@ func (c config) rows() []row {
 		set("dropout", "model.options.dropout=0.1"),
 		set("ema", "average={name: ema, decay: 0.99}"),
 		set("gradient_accumulation", "accumulate=2"),
-		{name: "initialisation: Xavier", lacks: "initialisation", settings: []string{"model.options.init=xavier"}},
+		{name: "initialisation: Xavier", lacks: "initialisation", settings: []string{"model.options.init=xavier_normal"}},
 		set("l1", "gradient.l1=1e-5"),
 		set("stochastic_depth", "model.options.stochastic_depth=0.1"),
 		set("swa", "average={name: swa, start: 0.75}"),

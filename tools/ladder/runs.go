@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/graphs/optimizer"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
@@ -95,7 +98,30 @@ func (c config) recipe(r row, seed int) (*recipe.Recipe, error) {
 			return nil, err
 		}
 	}
-	return out.Resolve()
+	out, err := out.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	return out, check(out)
+}
+
+// check reports options of the network or the optimizer that there are not.
+func check(r *recipe.Recipe) error {
+	if m, ok := models.Lookup(r.Model.Name); ok {
+		if _, err := m.Resolve(models.Config{Classes: 10, Input: [3]int{3, max(32, m.MinInput), max(32, m.MinInput)}, Options: r.Model.Options}); err != nil {
+			return err
+		}
+	}
+	if o, ok := optimizer.Lookup(r.Optimizer.Name); ok {
+		options := maps.Clone(r.Optimizer.Options)
+		for _, h := range o.Hyper {
+			delete(options, h.Name) // a number that the step is fed with
+		}
+		if _, err := o.Resolve(options); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run trains one row with one seed, or goes on with it, and tests it.
