@@ -22,6 +22,21 @@ func (s *source) read(from Source, i int) (*pixel.Image, error) {
 	return s.fit.fit(&s.image, from.Size())
 }
 
+// partners are the images of a subset as transforms take them in beside an
+// image.
+type partners struct {
+	set    *Subset
+	memory source
+}
+
+// Len implements pixel.Partners.
+func (p *partners) Len() int { return p.set.Len() }
+
+// Read implements pixel.Partners.
+func (p *partners) Read(i int) (*pixel.Image, error) {
+	return p.memory.read(p.set.Source, p.set.Index[i])
+}
+
 // fitter brings images of any size to one: the largest window of its shape in
 // the middle of the image, resized with antialias.
 type fitter struct {

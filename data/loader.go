@@ -257,6 +257,7 @@ func (l *Loader) Close() {
 // work makes images until there are no more tasks.
 func (l *Loader) work() {
 	w := l.opt.Chain.NewWorker()
+	w.Pair(&partners{set: l.set})
 	var src source
 	tasks := l.tasks
 	for {

@@ -63,7 +63,18 @@ func TrickSheet(c TrickSheetConfig) ([]TrickRow, error) {
 	if err := d.Train.Source.Read(at, &img); err != nil {
 		return nil, fmt.Errorf("image %d: %w", at, err)
 	}
-	t := trickSheet{recipe: r, img: &img, factor: enlargement(d.Size)}
+	var other pixel.Image
+	next := d.Train.Index[(c.Image+1)%d.Train.Len()]
+	if err := d.Train.Source.Read(next, &other); err != nil {
+		return nil, fmt.Errorf("image %d: %w", next, err)
+	}
+	if other.Size != img.Size {
+		fit := pixel.Image{}
+		fit.Reset(img.Size)
+		new(pil.Resizer).Resize(view(&fit), view(&other), pil.Crop{W: other.W, H: other.H}, pil.Bilinear)
+		other = fit
+	}
+	t := trickSheet{recipe: r, img: &img, other: &other, factor: enlargement(d.Size)}
 	t.title = fmt.Sprintf("Pixel tricks on training image %d of %s (%s)", c.Image, d.Name, d.Classes[d.Train.Label(c.Image)])
 	t.columns = sweepLength
 	t.operations()
@@ -78,6 +89,7 @@ type trickSheet struct {
 	sheet
 	recipe *recipe.Recipe
 	img    *pixel.Image
+	other  *pixel.Image // the partner of SamplePairing
 	factor int
 	rows   []TrickRow
 }
@@ -85,7 +97,7 @@ type trickSheet struct {
 // operations shows the operations of the policies at magnitudes 0 to 9.
 func (t *trickSheet) operations() {
 	space := policy.Torchvision(t.img.W, t.img.H, sweepLength)
-	src := pil.Image{W: t.img.W, H: t.img.H, C: t.img.C, Pix: t.img.Pix}
+	src := view(t.img)
 	flat := band{heading: "Operations without magnitude", remark: "of policies"}
 	for _, op := range policy.Ops() {
 		if !op.Graded() {
@@ -111,10 +123,13 @@ func (t *trickSheet) operations() {
 	}
 }
 
+// view is an image as package pil takes it.
+func view(m *pixel.Image) pil.Image { return pil.Image{W: m.W, H: m.H, C: m.C, Pix: m.Pix} }
+
 // operation carries an operation of the policies out.
 func (t *trickSheet) operation(src pil.Image, op policy.Op, value float64) *image.RGBA {
 	dst := pil.Image{W: src.W, H: src.H, C: src.C, Pix: make([]uint8, len(src.Pix))}
-	policy.Painter{}.Apply(dst, src, op, value, src.W/2, src.H/2)
+	policy.Painter{Partner: view(t.other)}.Apply(dst, src, op, value, src.W/2, src.H/2)
 	return t.eightBit(dst)
 }
 

@@ -31,6 +31,8 @@ func TestStepsRunInOrder(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 9))
 	src := noise(r, Size{9, 7, 3})
 	space, painter := policy.Torchvision(9, 7, 10), policy.Painter{Outside: pil.Colour{1, 2, 3}}
+	other := noise(r, src.Size)
+	painter.Partner = other.view()
 	stream := rng.NewStream()
 	for trial := range 200 {
 		var p Params
@@ -49,7 +51,8 @@ func TestStepsRunInOrder(t *testing.T) {
 		}
 		dst := &Image{}
 		dst.Reset(src.Size)
-		runSteps(painter, dst, src, &p)
+		p.scratch = &scratch{partners: images{other}}
+		runSteps(policy.Painter{Outside: painter.Outside}, dst, src, &p)
 		if !slices.Equal(dst.Pix, want) {
 			t.Fatalf("%d steps %+v differ", p.Int[0], p)
 		}

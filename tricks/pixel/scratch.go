@@ -14,6 +14,8 @@ type scratch struct {
 	resizer pil.Resizer
 	blur    pil.Blur
 	stream  *rng.Stream
+
+	partners Partners
 }
 
 // borrow returns the worker's scratch; Params that come from elsewhere get one

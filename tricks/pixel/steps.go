@@ -17,6 +17,9 @@ func (p *Params) addStep(r *rng.Stream, s *policy.Space, op policy.Op, magnitude
 	if op == policy.Identity {
 		return
 	}
+	if op == policy.SamplePairing {
+		p.Seed = r.Uint64() // which partner
+	}
 	n := p.Int[0]
 	p.Int[1+n], p.Float[n], p.Int[1+maxSteps+n] = int(op), s.Value(op, magnitude, negative), at
 	p.Int[0]++
@@ -39,8 +42,11 @@ func runSteps(painter policy.Painter, dst, src *Image, p *Params) {
 		if (n-i)%2 == 0 {
 			to = between
 		}
-		at := p.Int[1+maxSteps+i]
-		painter.Apply(to.view(), from.view(), policy.Op(p.Int[1+i]), p.Float[i], at%src.W, at/src.W)
+		at, op := p.Int[1+maxSteps+i], policy.Op(p.Int[1+i])
+		if op == policy.SamplePairing {
+			painter.Partner = p.partner(src.Size).view()
+		}
+		painter.Apply(to.view(), from.view(), op, p.Float[i], at%src.W, at/src.W)
 		from = to
 	}
 }

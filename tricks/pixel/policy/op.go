@@ -13,8 +13,6 @@ import (
 type Op uint8
 
 // The operations of AutoAugment (Cubuk et al. 2018, table 6) and Identity.
-// SamplePairing, the sixteenth, needs a second image: see pil.Blend and the
-// batch tricks.
 const (
 	Identity Op = iota
 	ShearX
@@ -32,12 +30,13 @@ const (
 	Brightness
 	Sharpness
 	Cutout
-	count // of operations
+	SamplePairing // the only one that needs a second image
+	count         // of operations
 )
 
 var names = [count]string{
 	"Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "AutoContrast", "Invert", "Equalize",
-	"Solarize", "Posterize", "Contrast", "Color", "Brightness", "Sharpness", "Cutout",
+	"Solarize", "Posterize", "Contrast", "Color", "Brightness", "Sharpness", "Cutout", "SamplePairing",
 }
 
 // String returns the operation's name as the paper writes it.
@@ -65,9 +64,6 @@ func ParseOp(name string) (Op, error) {
 			return Op(i), nil
 		}
 	}
-	if name == "SamplePairing" {
-		return 0, fmt.Errorf("SamplePairing mixes two images, which a policy for single images cannot do; use a batch trick such as mixup")
-	}
 	return 0, fmt.Errorf("unknown operation %q%s", name, nearest.Hint(name, names[:]))
 }
 
@@ -87,12 +83,14 @@ type Painter struct {
 	// Outside is the colour of what comes from beyond the border, and of the
 	// holes of Cutout.
 	Outside pil.Colour
+	// Partner is the second image of SamplePairing, of the size of the first.
+	Partner pil.Image
 }
 
 // Apply carries out an operation with a value of its own kind: a slope, a
 // shift in whole pixels to the right or down, degrees counter-clockwise, a
 // threshold, bits, an enhancement factor (1 changes nothing), the side of a
-// hole. x and y are the centre of the hole. dst and src have the same size
+// hole, the weight of the partner. x and y are the centre of the hole. dst and src have the same size
 // and must not overlap.
 func (p Painter) Apply(dst, src pil.Image, op Op, value float64, x, y int) {
 	switch op {
@@ -126,6 +124,8 @@ func (p Painter) Apply(dst, src pil.Image, op Op, value float64, x, y int) {
 		pil.Sharpness(dst, src, value)
 	case Cutout:
 		pil.Cutout(dst, src, x, y, int(value), p.Outside)
+	case SamplePairing:
+		pil.Blend(dst, src, p.Partner, value)
 	default:
 		copy(dst.Pix, src.Pix)
 	}

@@ -82,7 +82,7 @@ func TestParseErrors(t *testing.T) {
 		"[]":                                                                                    "p.yaml: a policy has 1 to 10000 sub-policies, not 0",
 		"":                                                                                      "p.yaml: a policy is a list of sub-policies, such as - [{op: Rotate, p: 0.7, magnitude: 2}]",
 		"a: 1":                                                                                  "p.yaml: a policy is a list of sub-policies, such as - [{op: Rotate, p: 0.7, magnitude: 2}]",
-		"- [{op: SamplePairing, magnitude: 1}]":                                                 "p.yaml:1: 0.0.op: SamplePairing mixes two images, which a policy for single images cannot do; use a batch trick such as mixup",
+		"- [{op: SamplePairing}]":                                                               "p.yaml:1: 0.0.magnitude: missing: SamplePairing needs one, 0 to 9",
 		"- [{op: Solarize, magnitude: .nan}]":                                                   "p.yaml:1: 0.0.magnitude: ",
 		"- [{op: Solarize, magnitude: 1}":                                                       "p.yaml:",
 	} {
@@ -123,7 +123,7 @@ func TestLevelZeroIsIdentity(t *testing.T) {
 				continue
 			}
 			dst.Pix = make([]uint8, len(src.Pix))
-			Painter{}.Apply(dst, src, op, s.Value(op, 0, true), 3, 3)
+			Painter{Partner: formula.Image("photo.33x17x3")}.Apply(dst, src, op, s.Value(op, 0, true), 3, 3)
 			for i := range dst.Pix {
 				if dst.Pix[i] != src.Pix[i] {
 					t.Errorf("%s: %s at level 0 changes the image", name, op)
@@ -143,7 +143,7 @@ func TestReferenceRanges(t *testing.T) {
 	}{
 		{ShearX, 9, 0.27}, {TranslateX, 9, 9}, {TranslateY, 3, 3}, {Rotate, 9, 27}, {Rotate, 2, 6}, {Posterize, 0, 4}, {Posterize, 7, 2},
 		{Posterize, 9, 1}, {Solarize, 0, 256}, {Solarize, 8, 52}, {Solarize, 9, 26}, {Color, 0, 0.1}, {Brightness, 5, 1}, {Contrast, 9, 1.72},
-		{Cutout, 8, 16}, {Invert, 9, 0},
+		{Cutout, 8, 16}, {Invert, 9, 0}, {SamplePairing, 9, 0.36},
 	} {
 		if got := s.Value(tt.op, tt.level, false); got < tt.want-1e-12 || got > tt.want+1e-12 {
 			t.Errorf("%s at %v: %v, want %v", tt.op, tt.level, got, tt.want)
@@ -179,7 +179,7 @@ func TestOperationsTakeAnything(t *testing.T) {
 		}
 		for _, s := range []*Space{Torchvision(m.W, m.H, 10), Reference(m.W, m.H), AugMix(m.W, m.H, true), Wide(31)} {
 			for _, op := range Ops() {
-				p := Painter{Filter: pil.Filter(r.IntN(2)), Outside: pil.Colour{1, 2, 3}}
+				p := Painter{Filter: pil.Filter(r.IntN(2)), Outside: pil.Colour{1, 2, 3}, Partner: m}
 				v := s.Value(op, r.Float64()*9, r.IntN(2) == 0)
 				p.Apply(a, m, op, v, 0, 0)
 				p.Apply(b, m, op, v, 0, 0)
@@ -194,7 +194,7 @@ func TestOperationsTakeAnything(t *testing.T) {
 	dst.Pix = make([]uint8, len(src.Pix))
 	s := Torchvision(32, 32, 10)
 	for _, op := range Ops() {
-		if n := testing.AllocsPerRun(20, func() { Painter{}.Apply(dst, src, op, s.Value(op, 7, true), 3, 3) }); n != 0 {
+		if n := testing.AllocsPerRun(20, func() { Painter{Partner: src}.Apply(dst, src, op, s.Value(op, 7, true), 3, 3) }); n != 0 {
 			t.Errorf("%s: %v allocations", op, n)
 		}
 	}
@@ -209,7 +209,7 @@ func BenchmarkOps(b *testing.B) {
 		for _, op := range Ops() {
 			b.Run(op.String()+"/"+strings.TrimPrefix(name, "photo."), func(b *testing.B) {
 				for b.Loop() {
-					Painter{}.Apply(dst, src, op, s.Value(op, 7, true), 3, 3)
+					Painter{Partner: src}.Apply(dst, src, op, s.Value(op, 7, true), 3, 3)
 				}
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "images/s")
 			})

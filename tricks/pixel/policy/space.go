@@ -90,7 +90,8 @@ var ungraded = []Op{AutoContrast, Equalize}
 // RandAugment (bins 10 and 31), which are the paper's: shear to 0.3, shift to
 // 150/331 of the side, rotation to 30°, enhancement to 1 ± 0.9, posterize
 // from 8 to 4 bits, solarize from 255 to 0; and of Cutout to 60/331 of the
-// shorter side, which torchvision lacks. Level 0 is the weakest.
+// shorter side and SamplePairing to a weight of 0.4, which torchvision lacks.
+// Level 0 is the weakest.
 func Torchvision(w, h, bins int) *Space {
 	s := &Space{ops: []Op{Identity, ShearX, ShearY, TranslateX, TranslateY, Rotate, Brightness, Color, Contrast, Sharpness,
 		Posterize, Solarize, AutoContrast, Equalize}}
@@ -102,6 +103,7 @@ func Torchvision(w, h, bins int) *Space {
 	s.set(bits(8, 4, bins), false, Posterize)
 	s.set(linspace(255, 0, bins), false, Solarize)
 	s.set(linspace(0, 60.0/331.0*float64(min(w, h)), bins), false, Cutout)
+	s.set(linspace(0, 0.4, bins), false, SamplePairing)
 	return s
 }
 
@@ -164,5 +166,6 @@ func Reference(w, h int) *Space {
 	s.set(tenths(func(l float64) float64 { return 4 - math.Trunc(l*4/levels) }), false, Posterize)
 	s.set(tenths(func(l float64) float64 { return 256 - math.Trunc(l*256/levels) }), false, Solarize)
 	s.set(tenths(whole(20.0/32*float64(min(w, h)))), false, Cutout)
+	s.set(tenths(to(0.4)), false, SamplePairing)
 	return s
 }
