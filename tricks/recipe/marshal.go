@@ -34,6 +34,7 @@ func (r *Recipe) Hash() (string, error) {
 		return "", err
 	}
 	full.Data.Dir, full.Data.Workers, full.Checkpoint = "", 0, Checkpoint{}
+	full.Teacher = full.Teacher.portable()
 	text, err := full.Marshal()
 	if err != nil {
 		return "", err

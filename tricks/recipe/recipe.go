@@ -49,6 +49,8 @@ type Recipe struct {
 	Augment  Augment          `yaml:"augment,omitempty"`
 	Mix      Mix              `yaml:"mix,omitempty"`
 	Target   Target           `yaml:"target,omitempty"`
+	// Teacher says what the network learns from beside the labels.
+	Teacher Teacher `yaml:"teacher,omitempty"`
 	// Average, if set, names an average of the weights that is evaluated and
 	// exported in their place.
 	Average Step `yaml:"average,omitempty"`

@@ -48,6 +48,7 @@ func (r *Recipe) clone() *Recipe {
 		out.Mix[i].Options = maps.Clone(out.Mix[i].Options)
 	}
 	out.Target.Tricks = maps.Clone(r.Target.Tricks)
+	out.Teacher = r.Teacher.clone()
 	out.Average.Options = maps.Clone(r.Average.Options)
 	out.Stop.Options = maps.Clone(r.Stop.Options)
 	out.lines = maps.Clone(r.lines)
@@ -122,6 +123,9 @@ func (r *Recipe) resolveTricks() error {
 		if r.Target.Tricks[s.name], err = encode(s.options); err != nil {
 			return err
 		}
+	}
+	if err := r.resolveTeacher(); err != nil {
+		return err
 	}
 	return r.resolveRun()
 }

@@ -29,6 +29,12 @@ type Scalar interface {
 	SetScalar(s string)
 }
 
+// Number is implemented by struct types that may also be written as a number.
+type Number interface {
+	// SetNumber sets the receiver from the number, which is finite.
+	SetNumber(v float64)
+}
+
 // Parse reads one YAML document. An empty one gives an empty mapping.
 func Parse(text []byte) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -124,6 +130,14 @@ func (d *Decoder) decode(n *yaml.Node, v reflect.Value, key string) error {
 	}
 	if s, ok := v.Addr().Interface().(Scalar); ok && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
 		s.SetScalar(n.Value)
+		return nil
+	}
+	if s, ok := v.Addr().Interface().(Number); ok && n.Kind == yaml.ScalarNode {
+		var f float64
+		if err := d.decodeScalar(n, reflect.ValueOf(&f).Elem(), key); err != nil {
+			return at(n, key, "expected a number or a mapping, found %s", describe(n))
+		}
+		s.SetNumber(f)
 		return nil
 	}
 	switch v.Kind() {
