@@ -1,0 +1,438 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortrain/ortrain/graphs/adapter"
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/tricks/nearest"
+)
+
+// TeacherSpec says what a teacher's file does not, or says wrongly. The zero
+// value of every field but File means what the file says.
+type TeacherSpec struct {
+	// File is an ONNX classifier.
+	File string
+	// Size is the height and width of its images.
+	Size [2]int
+	// Layout is "nchw" or "nhwc".
+	Layout string
+	// Mean and Std normalise its images, per channel.
+	Mean, Std []float64
+	// Classes names its outputs in order; ClassOrder has for each class of the
+	// student the number of the output.
+	Classes    []string
+	ClassOrder []int
+	// Output names the output to take, if there are several.
+	Output string
+	// Values is "logits" or "probabilities".
+	Values string
+}
+
+// Student is what a teacher has to fit: the images that it is given, and the
+// classes that it is asked about.
+type Student struct {
+	// Image is C, H, W; Mean and Std are the images' normalisation.
+	Image     [3]int
+	Mean, Std []float64
+	Classes   []string
+}
+
+// Teacher is a finished classifier, of anyone's making, that answers for the
+// student's images with logits of the student's classes. It serves one
+// goroutine at a time.
+type Teacher struct {
+	model         *Session
+	adapter, tail *Session // nil where nothing has to be changed
+
+	given, taken  adapter.Images // the student's images, the model's
+	input, output Port
+	classes       int   // of the model
+	order         []int // for each class of the student, the model's output; nil if they are the same
+	batch         int   // that the model is fixed to, or 0
+	probabilities bool
+
+	padded  []float32
+	buffers map[int]*teacherBuffers // by the number of images
+}
+
+// NewTeacher loads a teacher and checks that it fits the student, by running
+// it on a few images. Errors name the file; what neither it nor the spec says
+// gives an UndeclaredError.
+func NewTeacher(spec TeacherSpec, student Student, o Options) (*Teacher, error) {
+	model, err := NewSession(spec.File, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Teacher{model: model, buffers: map[int]*teacherBuffers{}}
+	if err := t.prepare(spec, student, o); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("teacher %s: %w", spec.File, err)
+	}
+	return t, nil
+}
+
+func (t *Teacher) prepare(spec TeacherSpec, student Student, o Options) error {
+	if err := t.choosePorts(spec); err != nil {
+		return err
+	}
+	info, err := ParseModelInfo(t.model.metadata)
+	if err != nil {
+		return err
+	}
+	if len(spec.Classes) > 0 {
+		info.ClassNames = spec.Classes
+	}
+	t.given = adapter.Images{C: student.Image[0], H: student.Image[1], W: student.Image[2],
+		Mean: student.Mean, Std: student.Std, Type: onnx.TensorProto_FLOAT}
+	if t.taken, err = t.images(spec, info); err != nil {
+		return err
+	}
+	if !t.given.Equal(t.taken) {
+		graph, err := adapter.Convert(t.given, t.taken)
+		if err != nil {
+			return err
+		}
+		if t.adapter, err = small("the teacher's image adapter", graph, o); err != nil {
+			return err
+		}
+	}
+	t.batch = max(0, int(t.input.Shape[0]))
+	if err := t.countClasses(); err != nil {
+		return err
+	}
+	if typ := onnx.TensorProto_DataType(t.output.Type); typ != onnx.TensorProto_FLOAT {
+		if t.tail, err = small("the teacher's answers", adapter.Float(typ, t.classes), o); err != nil {
+			return err
+		}
+	}
+	if t.order, err = classOrder(spec, info.ClassNames, t.classes, student.Classes); err != nil {
+		return err
+	}
+	return t.probe(spec.Values)
+}
+
+// small opens a graph of our own.
+func small(name string, m *onnx.ModelProto, o Options) (*Session, error) {
+	b, err := onnx.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	o.Profile, o.OptimizedModel = "", ""
+	return NewSessionFromBytes(name, b, o)
+}
+
+// choosePorts finds the input and the output.
+func (t *Teacher) choosePorts(spec TeacherSpec) error {
+	m := t.model
+	if len(m.inputs) != 1 {
+		return fmt.Errorf("not a classifier: it has the inputs %s; one is expected", strings.Join(portNames(m.inputs), ", "))
+	}
+	t.input = m.inputs[0]
+	at := 0
+	switch names := portNames(m.outputs); {
+	case spec.Output != "":
+		if at = slices.Index(names, spec.Output); at < 0 {
+			return fmt.Errorf("it has no output %q%s", spec.Output, nearest.Hint(spec.Output, names))
+		}
+	case len(names) > 1:
+		return &UndeclaredError{Keys: []string{"output"}, Problem: fmt.Sprintf(
+			"it has %d outputs, %s; say which one holds the logits", len(names), strings.Join(names, ", "))}
+	}
+	t.output = m.outputs[at]
+	if len(t.input.Shape) != 4 || sizeOf(t.input.Type) == 0 || t.input.Type == Int64 {
+		return fmt.Errorf("not an image classifier: its input is %s; a batch of float or uint8 images is expected", t.input)
+	}
+	if len(t.output.Shape) != 2 && t.output.Ranked || sizeOf(t.output.Type) == 0 || t.output.Type == Uint8 || t.output.Type == Int64 {
+		return fmt.Errorf("not a classifier: its output is %s; a float N×K is expected", t.output)
+	}
+	return nil
+}
+
+// images says how the model wants its images.
+func (t *Teacher) images(spec TeacherSpec, info ModelInfo) (adapter.Images, error) {
+	shape, typ := t.input.Shape, onnx.TensorProto_DataType(t.input.Type)
+	channels := func(d int64) bool { return d == 1 || d == 3 }
+	nhwc := spec.Layout == "nhwc" || spec.Layout == "" && !channels(shape[1]) && channels(shape[3])
+	c, h, w := shape[1], shape[2], shape[3]
+	if nhwc {
+		c, h, w = shape[3], shape[1], shape[2]
+	}
+	to := adapter.Images{NHWC: nhwc, Type: typ, Mean: spec.Mean, Std: spec.Std}
+	if to.Mean == nil {
+		to.Mean, to.Std = wide(info.Mean), wide(info.Std)
+	}
+	for _, d := range []struct {
+		name            string
+		declared        int
+		fixed           int64
+		metadata, given int
+		into            *int
+	}{
+		{"channels", 0, c, info.InputSize[0], max(len(to.Mean), t.given.C), &to.C},
+		{"height", spec.Size[0], h, info.InputSize[1], t.given.H, &to.H},
+		{"width", spec.Size[1], w, info.InputSize[2], t.given.W, &to.W},
+	} {
+		switch {
+		case d.fixed > 0 && d.declared > 0 && int(d.fixed) != d.declared:
+			return to, fmt.Errorf("its input is %s, but size says a %s of %d", t.input, d.name, d.declared)
+		case d.fixed > 0:
+			*d.into = int(d.fixed)
+		case d.declared > 0:
+			*d.into = d.declared
+		case d.metadata > 0:
+			*d.into = d.metadata
+		default:
+			*d.into = d.given
+		}
+	}
+	switch {
+	case typ == onnx.TensorProto_UINT8:
+		to.Mean, to.Std = nil, nil
+	case to.Mean == nil:
+		return to, &UndeclaredError{Keys: []string{MetaMean, MetaStd}, Problem: "its normalisation is not known: neither its metadata nor the recipe says mean and std"}
+	case len(to.Mean) != to.C:
+		return to, fmt.Errorf("its mean has %d channels, its images %d", len(to.Mean), to.C)
+	}
+	if t.given.C != to.C && t.given.C != 1 {
+		return to, fmt.Errorf("it takes images of %d channels (%s), the data has %d; layout may say nchw or nhwc", to.C, t.input, t.given.C)
+	}
+	return to, nil
+}
+
+func wide(v []float32) []float64 {
+	if v == nil {
+		return nil
+	}
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// countClasses reads the number of outputs off the model, or off a run.
+func (t *Teacher) countClasses() error {
+	if t.output.Ranked && t.output.Shape[1] > 0 {
+		t.classes = int(t.output.Shape[1])
+		return nil
+	}
+	if t.output.Type != Float32 {
+		return fmt.Errorf("its output %s leaves the number of classes open", t.output)
+	}
+	n := max(1, t.batch)
+	b, err := t.newBuffers(n, false)
+	if err != nil {
+		return err
+	}
+	defer b.destroy()
+	if err := t.forward(context.Background(), b, make([]float32, n*t.pixels())); err != nil {
+		return err
+	}
+	shape := b.outputs[t.outputAt()].GetShape()
+	if len(shape) != 2 || shape[0] != int64(n) || shape[1] < 1 {
+		return fmt.Errorf("not a classifier: its output has shape %v for %d images", shape, n)
+	}
+	t.classes = int(shape[1])
+	return nil
+}
+
+func (t *Teacher) outputAt() int { return indexOf(t.model.outputs, t.output.Name) }
+
+// pixels is the number of values of an image of the student's.
+func (t *Teacher) pixels() int { return t.given.C * t.given.H * t.given.W }
+
+// classOrder finds the output of each of the student's classes; nil where they
+// are the model's own.
+func classOrder(spec TeacherSpec, names []string, classes int, student []string) ([]int, error) {
+	if order := spec.ClassOrder; order != nil {
+		if len(order) != len(student) {
+			return nil, fmt.Errorf("class_order has %d numbers, the data has %d classes", len(order), len(student))
+		}
+		if i := slices.IndexFunc(order, func(o int) bool { return o >= classes }); i >= 0 {
+			return nil, fmt.Errorf("class_order says output %d, it has the outputs 0 to %d", order[i], classes-1)
+		}
+		return order, nil
+	}
+	if names == nil {
+		if classes != len(student) {
+			return nil, fmt.Errorf("it has %d classes, the data has %d; if those are among them, say which by classes or class_order", classes, len(student))
+		}
+		return nil, nil
+	}
+	if len(names) != classes {
+		return nil, fmt.Errorf("%d class names are given, its output has %d", len(names), classes)
+	}
+	if slices.Equal(names, student) {
+		return nil, nil
+	}
+	order := make([]int, len(student))
+	for i, name := range student {
+		if order[i] = slices.Index(names, name); order[i] < 0 {
+			return nil, fmt.Errorf("its classes (%s) lack the data's %q; say the order of its outputs by classes or class_order", few(names), name)
+		}
+	}
+	return order, nil
+}
+
+// few shortens a list of names.
+func few(names []string) string {
+	if len(names) > 4 {
+		return fmt.Sprintf("%s, … %s", strings.Join(names[:3], ", "), names[len(names)-1])
+	}
+	return strings.Join(names, ", ")
+}
+
+// probe runs the model on noise, and finds out what its values are.
+func (t *Teacher) probe(values string) error {
+	n := max(2, t.batch)
+	images := make([]float32, n*t.pixels())
+	state := uint32(1)
+	for i := range images {
+		state = state*1664525 + 1013904223
+		c := i / (t.given.H * t.given.W) % t.given.C
+		images[i] = float32((float64(state>>8)/(1<<24) - t.given.Mean[c]) / t.given.Std[c])
+	}
+	rows := make([]float32, n*t.classes)
+	if err := t.raw(context.Background(), rows, images, n); err != nil {
+		return err
+	}
+	inside, sums := true, true
+	for i := range n {
+		sum := 0.0
+		for _, v := range rows[i*t.classes : (i+1)*t.classes] {
+			inside = inside && v >= 0 && v <= 1
+			sum += float64(v)
+		}
+		sums = sums && math.Abs(sum-1) < 1e-2
+	}
+	switch {
+	case values == "probabilities" && !inside:
+		return fmt.Errorf("values says probabilities, but its output is not within 0 and 1")
+	case values == "" && inside && !sums && t.classes > 1:
+		return &UndeclaredError{Keys: []string{"values"}, Problem: "its output lies within 0 and 1 but does not sum to 1: say whether values are logits or probabilities"}
+	}
+	t.probabilities = values == "probabilities" || values == "" && inside && sums && t.classes > 1
+	return nil
+}
+
+// Probabilities tells whether the model gives probabilities, whose logarithm
+// is taken.
+func (t *Teacher) Probabilities() bool { return t.probabilities }
+
+// String describes the model: "a.onnx: images 3×224×224, 1000 classes".
+func (t *Teacher) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s: images %d×%d×%d", t.model.name, t.taken.C, t.taken.H, t.taken.W)
+	if t.taken.NHWC {
+		s.WriteString(" (channels last)")
+	}
+	fmt.Fprintf(&s, ", %d classes", t.classes)
+	if t.probabilities {
+		s.WriteString(" as probabilities")
+	}
+	return s.String()
+}
+
+// mostValues bounds the pixels that a model of a free batch is given at once.
+const mostValues = 32 * 3 * 224 * 224
+
+// Logits answers for n images, given as n×C×H×W in the student's
+// normalisation, with n×K logits of the student's classes. When ctx is done it
+// ends early, with ctx's error.
+func (t *Teacher) Logits(ctx context.Context, dst, images []float32, n int) error {
+	k := t.classes
+	if t.order != nil {
+		k = len(t.order)
+	}
+	if n < 1 || len(dst) != n*k || len(images) != n*t.pixels() {
+		return fmt.Errorf("%s: %d values and room for %d logits given for %d images", t.model.name, len(images), len(dst), n)
+	}
+	rows := dst
+	if t.order != nil {
+		rows = make([]float32, n*t.classes)
+	}
+	if err := t.raw(ctx, rows, images, n); err != nil {
+		return err
+	}
+	if t.probabilities {
+		floor := 1e-30
+		if t.output.Type == Float16 {
+			floor = 1e-8
+		}
+		for i, p := range rows {
+			rows[i] = float32(math.Log(max(float64(p), floor)))
+		}
+	}
+	if t.order != nil {
+		for i := range n {
+			for j, o := range t.order {
+				dst[i*k+j] = rows[i*t.classes+o]
+			}
+		}
+	}
+	return nil
+}
+
+// raw fills rows with the model's own answers, n×classes.
+func (t *Teacher) raw(ctx context.Context, rows, images []float32, n int) error {
+	size, chunk := t.pixels(), t.batch
+	if chunk == 0 {
+		chunk = min(n, max(1, mostValues/(t.taken.C*t.taken.H*t.taken.W)))
+	}
+	for at := 0; at < n; at += chunk {
+		m := min(chunk, n-at)
+		part := images[at*size : (at+m)*size]
+		run := m
+		if t.batch > 0 && m < chunk {
+			if t.padded == nil {
+				t.padded = aligned(chunk * size)
+			}
+			clear(t.padded[copy(t.padded, part):])
+			part, run = t.padded, chunk
+		}
+		b := t.buffers[run]
+		if b == nil {
+			if len(t.buffers) > 3 { // sizes change seldom
+				t.forget()
+			}
+			var err error
+			if b, err = t.newBuffers(run, true); err != nil {
+				return err
+			}
+			t.buffers[run] = b
+		}
+		if err := t.forward(ctx, b, part); err != nil {
+			return err
+		}
+		copy(rows[at*t.classes:(at+m)*t.classes], b.rows)
+	}
+	for i, v := range rows {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("the teacher %s answers %v for image %d of the batch", t.model.name, v, i/t.classes)
+		}
+	}
+	return nil
+}
+
+func (t *Teacher) forget() {
+	for n, b := range t.buffers {
+		b.destroy()
+		delete(t.buffers, n)
+	}
+}
+
+// Close frees the sessions. Closing twice is harmless.
+func (t *Teacher) Close() error {
+	t.forget()
+	t.adapter.Close()
+	t.tail.Close()
+	return t.model.Close()
+}
+
