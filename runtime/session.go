@@ -159,6 +159,16 @@ func (s *Session) run(in, out []*Tensor) error {
 }
 
 func (s *Session) runContext(ctx context.Context, in, out []*Tensor) error {
+	err := s.runValues(ctx, values(in), values(out))
+	// The native call sees addresses only: keep the memory until it is done.
+	goruntime.KeepAlive(in)
+	goruntime.KeepAlive(out)
+	return err
+}
+
+// runValues is runContext with the runtime's own values; outputs that are nil
+// are made.
+func (s *Session) runValues(ctx context.Context, in, out []ort.Value) error {
 	if s.native == nil {
 		return fmt.Errorf("%s: the session is closed", s.name)
 	}
@@ -169,11 +179,8 @@ func (s *Session) runContext(ctx context.Context, in, out []*Tensor) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	err = s.native.RunWithOptions(values(in), values(out), options)
+	err = s.native.RunWithOptions(in, out, options)
 	release()
-	// The native call sees addresses only: keep the memory until it is done.
-	goruntime.KeepAlive(in)
-	goruntime.KeepAlive(out)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	ort "github.com/yalue/onnxruntime_go"
-
 	"github.com/ortrain/ortrain/graphs/adapter"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/tricks/nearest"
@@ -115,7 +113,14 @@ func (t *Teacher) prepare(spec TeacherSpec, student Student, o Options) error {
 	if t.order, err = classOrder(spec, info.ClassNames, t.classes, student.Classes); err != nil {
 		return err
 	}
-	return t.probe(spec.Values)
+	values := spec.Values
+	if values == "" {
+		values = info.Output
+	}
+	if values == "" && t.model.softmax && t.outputAt() == 0 {
+		values = OutputProbabilities
+	}
+	return t.probe(values)
 }
 
 // small opens a graph of our own.
@@ -313,12 +318,12 @@ func (t *Teacher) probe(values string) error {
 		sums = sums && math.Abs(sum-1) < 1e-2
 	}
 	switch {
-	case values == "probabilities" && !inside:
+	case values == OutputProbabilities && !inside:
 		return fmt.Errorf("values says probabilities, but its output is not within 0 and 1")
 	case values == "" && inside && !sums && t.classes > 1:
 		return &UndeclaredError{Keys: []string{"values"}, Problem: "its output lies within 0 and 1 but does not sum to 1: say whether values are logits or probabilities"}
 	}
-	t.probabilities = values == "probabilities" || values == "" && inside && sums && t.classes > 1
+	t.probabilities = values == OutputProbabilities || values == "" && inside && sums && t.classes > 1
 	return nil
 }
 
@@ -435,4 +440,3 @@ func (t *Teacher) Close() error {
 	t.tail.Close()
 	return t.model.Close()
 }
-

@@ -11,13 +11,8 @@ import (
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
-// The element types that a foreign model may have at its ports, beside those
-// that tensors of this package hold.
-const (
-	Float16 = ElementType(onnx.TensorProto_FLOAT16)
-	Float64 = ElementType(onnx.TensorProto_DOUBLE)
-	Uint8   = ElementType(onnx.TensorProto_UINT8)
-)
+// Float64 is an element type that a teacher may have at its ports.
+const Float64 = ElementType(onnx.TensorProto_DOUBLE)
 
 // sizeOf returns the bytes of an element, 0 for types that are not supported.
 func sizeOf(t ElementType) int64 {
@@ -119,6 +114,7 @@ func (t *Teacher) forward(ctx context.Context, b *teacherBuffers, images []float
 		}
 		x = b.images
 	}
+	defer goruntime.KeepAlive(images)
 	outputs := append([]ort.Value(nil), b.outputs...)
 	if err := t.model.runValues(ctx, []ort.Value{x}, outputs); err != nil {
 		return err
@@ -134,7 +130,6 @@ func (t *Teacher) forward(ctx context.Context, b *teacherBuffers, images []float
 		}
 		v.Destroy() // an output that nobody asked for
 	}
-	goruntime.KeepAlive(images)
 	if t.tail != nil && b.rows != nil {
 		return t.tail.runValues(ctx, []ort.Value{b.answers}, []ort.Value{b.result})
 	}
@@ -146,28 +141,4 @@ func (b *teacherBuffers) destroy() {
 		v.Destroy()
 	}
 	b.owned = nil
-}
-
-// runValues is runContext with the runtime's own values, of any type; outputs
-// that are nil are made.
-func (s *Session) runValues(ctx context.Context, in, out []ort.Value) error {
-	if s.native == nil {
-		return fmt.Errorf("%s: the session is closed", s.name)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	options, release, err := terminated(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
-	}
-	err = s.native.RunWithOptions(in, out, options)
-	release()
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
-	}
-	return nil
 }

@@ -38,7 +38,7 @@ func (a Images) Equal(b Images) bool {
 // Convert writes the graph that turns batches of from, which is FLOAT and
 // N×C×H×W, into batches of to: a grey image is repeated for three channels, the
 // normalisation of one is replaced by the other's, and the image is scaled
-// (bilinear, antialiased where it shrinks). The batch is free.
+// (bilinear, antialiased where it shrinks, as Pillow and torchvision do). The batch is free.
 func Convert(from, to Images) (*onnx.ModelProto, error) {
 	if from.NHWC || from.Type != onnx.TensorProto_FLOAT {
 		return nil, fmt.Errorf("adapter: converts float images N×C×H×W only")
@@ -65,7 +65,7 @@ func Convert(from, to Images) (*onnx.ModelProto, error) {
 		n.Attribute = append(n.Attribute, onnx.AttrString("mode", "linear"), onnx.AttrString("coordinate_transformation_mode", "half_pixel"),
 			onnx.AttrInts("axes", 2, 3))
 		if to.H < from.H || to.W < from.W {
-			n.Attribute = append(n.Attribute, onnx.AttrInt("antialias", 1))
+			n.Attribute = append(n.Attribute, onnx.AttrInt("antialias", 1), onnx.AttrInt("exclude_outside", 1))
 		}
 	}
 	if to.Type == onnx.TensorProto_UINT8 {
