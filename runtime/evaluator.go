@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -41,29 +42,50 @@ func NewEvaluator(dir string, o Options) (*Evaluator, error) {
 // the next one is asked for, so its memory may be reused. It stops at the
 // first error, which may be the sequence's own.
 func (e *Evaluator) Evaluate(state *artifact.State, batches iter.Seq2[Batch, error]) (Score, error) {
+	f, release, err := e.with(state)
+	if err != nil {
+		return Score{}, err
+	}
+	defer release()
+	return score(f.run, batches)
+}
+
+// Logits answers for n images, given as n×C×H×W and normalised, with n×K logits
+// in memory of the caller's own. It ends early, with the context's error, when
+// the context is done.
+func (e *Evaluator) Logits(ctx context.Context, state *artifact.State, images []float32, n int) ([]float32, error) {
+	f, release, err := e.with(state)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return f.runContext(ctx, images, n)
+}
+
+// with prepares the network with a state, until release.
+func (e *Evaluator) with(state *artifact.State) (f *forward, release func(), err error) {
 	m := e.manifest
 	if len(state.Params) != m.ParamCount() || len(state.Stats) != m.StatCount() {
-		return Score{}, fmt.Errorf("the state has %d parameters and %d statistics; %s has %d and %d",
+		return nil, nil, fmt.Errorf("the state has %d parameters and %d statistics; %s has %d and %d",
 			len(state.Params), len(state.Stats), m.Model.Name, m.ParamCount(), m.StatCount())
 	}
 	fixed := map[string]*Tensor{}
-	defer func() {
+	release = func() {
 		for _, t := range fixed {
 			t.Close()
 		}
-	}()
-	var err error
+	}
 	if fixed[artifact.Params], err = WrapTensor(state.Params, int64(len(state.Params))); err != nil {
-		return Score{}, fmt.Errorf("parameters: %w", err)
+		return nil, nil, fmt.Errorf("parameters: %w", err)
 	}
 	if len(state.Stats) > 0 {
 		if fixed[artifact.Stats], err = WrapTensor(state.Stats, int64(len(state.Stats))); err != nil {
-			return Score{}, fmt.Errorf("statistics: %w", err)
+			release()
+			return nil, nil, fmt.Errorf("statistics: %w", err)
 		}
 	}
-	f := forward{session: e.session, images: Port{Name: artifact.Images, Type: Float32}, logits: Port{Name: artifact.Logits, Type: Float32},
-		image: m.Model.Input, classes: m.Model.Classes, fixed: fixed}
-	return score(f.run, batches)
+	return &forward{session: e.session, images: Port{Name: artifact.Images, Type: Float32}, logits: Port{Name: artifact.Logits, Type: Float32},
+		image: m.Model.Input, classes: m.Model.Classes, fixed: fixed}, release, nil
 }
 
 // Close frees the session. Closing twice is harmless.

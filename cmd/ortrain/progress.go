@@ -100,7 +100,11 @@ func (p *progress) Epoch(e job.Epoch) {
 		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %.4f  accuracy %.2f%%", e.HeldOut, e.TestLoss, 100*e.Top1)))
 	}
 	parts = append(parts, "lr "+rate(e.LR), count(int(e.ImagesPerSecond))+" images/s",
-		fmt.Sprintf("data wait %.1f%%", 100*e.WaitShare), duration(e.Seconds))
+		fmt.Sprintf("data wait %.1f%%", 100*e.WaitShare))
+	if e.Taught {
+		parts = append(parts, fmt.Sprintf("teacher wait %.1f%%", 100*e.TeacherWaitShare))
+	}
+	parts = append(parts, duration(e.Seconds))
 	if e.Progress.Epoch+1 < e.Epochs {
 		parts = append(parts, clock(e.Left)+" left")
 	}
@@ -197,10 +201,22 @@ func figures(g job.Progress, short bool) []string {
 	if short {
 		accuracy, images, wait = "acc %.1f%%", "%s img/s", "wait %.1f%%"
 	}
+	if g.Taught {
+		wait += teacherWait(g, short)
+	}
 	return []string{
 		fmt.Sprintf("loss %.4f", g.Loss), fmt.Sprintf(accuracy, 100*g.Accuracy), clock(g.Left) + " left",
 		fmt.Sprintf(images, count(int(g.ImagesPerSecond))), fmt.Sprintf(wait, 100*g.WaitShare), fmt.Sprintf("lr %-8s", rate(g.LR)),
 	}
+}
+
+// teacherWait is the wait for the teacher, as the end of another figure.
+func teacherWait(g job.Progress, short bool) string {
+	format := "  teacher wait %4.1f%%%%"
+	if short {
+		format = "  teacher %.1f%%%%"
+	}
+	return fmt.Sprintf(format, 100*g.TeacherWaitShare)
 }
 
 func epochOf(g job.Progress) string { return fmt.Sprintf("epoch %d/%d", g.Epoch+1, g.Epochs) }

@@ -200,7 +200,11 @@ func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) 
 		if err := t.trainer.SetState(state); err != nil {
 			return 0, err
 		}
-		if _, err := t.trainer.Step(part(b.Images, i, parts), part(b.Targets, i, parts), t.hyper.values); err != nil {
+		in := runtime.Inputs{Images: part(b.Images, i, parts), Targets: part(b.Targets, i, parts)}
+		if t.recipe.Distils() {
+			in.Teacher = in.Targets // the statistics do not depend on it
+		}
+		if _, err := t.trainer.StepInputs(in, t.hyper.values, 0, 1); err != nil {
 			return 0, err
 		}
 		for k, v := range t.trainer.View().Stats {

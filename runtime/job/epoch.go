@@ -14,8 +14,8 @@ import (
 )
 
 // epoch trains one epoch, or what is left of it, evaluates and saves.
-func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch, error) {
-	begun, before := time.Now(), loader.Timing()
+func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, error) {
+	begun, before := time.Now(), supply.waits()
 	first := 0
 	if epoch == t.start.Epoch {
 		first = t.start.Batch
@@ -29,7 +29,7 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 			return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 		}
 		stepBegun := time.Now()
-		lr, err := t.step(ctx, loader)
+		lr, err := t.step(ctx, supply)
 		if err != nil {
 			if ctx.Err() != nil {
 				return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
@@ -43,8 +43,9 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 			Epoch: epoch, Epochs: t.recipe.Epochs, Step: step + 1, StepsPerEpoch: t.perEpoch,
 			Loss: t.sums.Loss / float64(t.sums.Images), Accuracy: float64(t.sums.Correct) / float64(t.sums.Images),
 			LR: lr, ImagesPerSecond: float64(done*t.recipe.Batch) / elapsed,
-			WaitShare: share(loader.Timing().Sub(before).Wait.Seconds(), elapsed),
-			Left:      t.left(epoch, step+1),
+			WaitShare: share((supply.waits().data - before.data).Seconds(), elapsed),
+			Taught:    t.recipe.Distils(), TeacherWaitShare: share((supply.waits().teacher - before.teacher).Seconds(), elapsed),
+			Left: t.left(epoch, step+1),
 		}
 		t.cfg.Reporter.Step(p)
 	}
@@ -79,6 +80,7 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 		TrainLoss: e.Loss, TrainAccuracy: e.Accuracy,
 		TestLoss: e.TestLoss, TestAccuracy: e.Top1, TestTop5: e.Top5,
 		ImagesPerSecond: e.ImagesPerSecond, WaitShare: e.WaitShare, Seconds: e.Seconds,
+		TeacherWaitShare: e.TeacherWaitShare,
 	}); err != nil {
 		return e, err
 	}
@@ -92,15 +94,22 @@ func (t *run) epoch(ctx context.Context, loader *data.Loader, epoch int) (Epoch,
 }
 
 // step trains on the next batch and returns the learning rate used.
-func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
-	b, err := loader.Next(ctx)
+func (t *run) step(ctx context.Context, supply *supply) (float64, error) {
+	l, err := supply.next(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer b.Release()
-	n := int(t.trainer.Steps())
+	defer l.release()
+	for _, note := range l.notes {
+		t.cfg.Reporter.Note(note)
+	}
+	b, n := l.batch, int(t.trainer.Steps())
+	soft, err := t.teacherLogits(ctx, supply, l, n)
+	if err != nil {
+		return 0, err
+	}
 	lr := t.schedule.LR(n)
-	loss, correct, err := t.parts(b, t.hyper.at(n, lr))
+	loss, correct, err := t.parts(b, soft, t.hyper.at(n, lr))
 	if err != nil {
 		return lr, err
 	}
@@ -113,18 +122,22 @@ func (t *run) step(ctx context.Context, loader *data.Loader) (float64, error) {
 	return lr, nil
 }
 
-// parts trains on a batch, in equal parts if the recipe says so, and returns the
-// mean loss and the number of images that were right.
-func (t *run) parts(b *data.Batch, hyper []float32) (loss float64, correct int, err error) {
+// parts trains on a batch and the teacher's logits of it (nil without a
+// teacher), in equal parts if the recipe says so, and returns the mean loss and
+// the number of images that were right.
+func (t *run) parts(b *data.Batch, soft, hyper []float32) (loss float64, correct int, err error) {
 	parts := t.recipe.Parts()
 	for i := range parts {
-		x, y := part(b.Images, i, parts), part(b.Targets, i, parts)
-		out, err := t.trainer.StepPart(x, y, hyper, i, parts)
+		in := runtime.Inputs{Images: part(b.Images, i, parts), Targets: part(b.Targets, i, parts)}
+		if soft != nil {
+			in.Teacher = part(soft, i, parts)
+		}
+		out, err := t.trainer.StepInputs(in, hyper, i, parts)
 		if err != nil {
 			return 0, 0, err
 		}
 		loss += float64(out.Loss) / float64(parts)
-		correct += agreements(out.Logits, y, b.Count/parts)
+		correct += agreements(out.Logits, in.Targets, b.Count/parts)
 	}
 	return loss, correct, nil
 }

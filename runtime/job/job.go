@@ -89,6 +89,10 @@ type Progress struct {
 	// WaitShare is the share of the epoch's training time spent waiting for
 	// data, in [0,1].
 	WaitShare float64
+	// Taught tells that there is a teacher; TeacherWaitShare is the share spent
+	// waiting for its answers.
+	Taught           bool
+	TeacherWaitShare float64
 	// Left estimates the time to the end of the run.
 	Left time.Duration
 }

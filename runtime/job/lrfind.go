@@ -94,6 +94,15 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if _, err := openLibrary(c.Library); err != nil {
 		return nil, err
 	}
+	// A sweep has no average of its own to learn from, and is one run.
+	if r.Teacher.Self {
+		r.Teacher = recipe.Teacher{}
+	}
+	teachers, err := openTeachers(r, d)
+	if err != nil {
+		return nil, err
+	}
+	defer teachers.Close()
 	set, err := artifact.Build(Spec(r, d))
 	if err != nil {
 		return nil, err
@@ -115,8 +124,9 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer loader.Close()
-	found, err := sweep(ctx, c, &run{recipe: r, data: d, trainer: trainer}, loader)
+	supply := newSupply(ctx, loader, teachers, nil, r.Batch)
+	defer supply.Close()
+	found, err := sweep(ctx, c, &run{recipe: r, data: d, trainer: trainer, teachers: teachers}, supply)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +167,7 @@ func (c LRFindConfig) complete() (LRFindConfig, *recipe.Recipe, error) {
 }
 
 // sweep trains with rising rates.
-func sweep(ctx context.Context, c LRFindConfig, t *run, loader *data.Loader) (*LRFind, error) {
+func sweep(ctx context.Context, c LRFindConfig, t *run, supply *supply) (*LRFind, error) {
 	m := t.trainer.Manifest()
 	fixed, err := hyper(t.recipe, m)
 	if err != nil {
@@ -170,17 +180,24 @@ func sweep(ctx context.Context, c LRFindConfig, t *run, loader *data.Loader) (*L
 	if t.hyper, err = newFeed(values, m); err != nil {
 		return nil, err
 	}
+	if err := t.hyper.teach(t.recipe, m, c.Steps); err != nil {
+		return nil, err
+	}
 	found := &LRFind{}
 	average := 0.0
 	best := math.Inf(1)
 	for n := range c.Steps {
 		lr := c.Min * math.Pow(c.Max/c.Min, float64(n)/float64(c.Steps-1))
-		b, err := loader.Next(ctx)
+		l, err := supply.next(ctx)
 		if err != nil {
 			return nil, err
 		}
-		loss, _, err := t.parts(b, t.hyper.at(n, lr))
-		b.Release()
+		soft, err := t.teacherLogits(ctx, supply, l, n)
+		if err != nil {
+			return nil, err
+		}
+		loss, _, err := t.parts(l.batch, soft, t.hyper.at(n, lr))
+		l.release()
 		if errors.Is(err, runtime.ErrNonFinite) && n > 0 {
 			found.Diverged = true
 			break

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/optimizer"
+	"github.com/ortrain/ortrain/tricks/distillation"
 	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/strict"
@@ -127,13 +128,15 @@ func hyper(r *recipe.Recipe, m *artifact.Manifest) (map[string]float32, error) {
 type feed struct {
 	values   []float32
 	lr, step int // step is −1 for rules that do not count
+	// distil sets the scalars of a distillation loss; nil without one.
+	distil func(n int) distillation.Weights
 }
 
 func newFeed(values []float32, m *artifact.Manifest) (feed, error) {
 	at := func(name string) int {
 		return slices.IndexFunc(m.Hyper, func(h artifact.HyperInfo) bool { return h.Name == name })
 	}
-	f := feed{values, at(optimizer.LR), at(optimizer.Step)}
+	f := feed{values: values, lr: at(optimizer.LR), step: at(optimizer.Step)}
 	if f.lr < 0 {
 		return f, fmt.Errorf("optimizer %s has no learning rate", m.Optimizer.Name)
 	}
@@ -146,6 +149,9 @@ func (f feed) at(n int, lr float64) []float32 {
 	f.values[f.lr] = float32(lr)
 	if f.step >= 0 {
 		f.values[f.step] = float32(n + 1)
+	}
+	if f.distil != nil {
+		f.distil(n)
 	}
 	return f.values
 }

@@ -75,7 +75,8 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 			Classes: len(d.Classes), Input: [3]int{d.Size.C, d.Size.H, d.Size.W}, Options: r.Model.Options},
 		Optimizer: r.Optimizer.Name, OptimizerOptions: options, Gradient: transforms(r),
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
-		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Accumulate: r.Parts() > 1, Seed: r.Seed,
+		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
+		Accumulate: r.Parts() > 1, Seed: r.Seed,
 		Lowering: lower.Options{
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
 			Metadata: modelInfo(r, d).Metadata()},

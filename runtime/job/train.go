@@ -38,8 +38,11 @@ type run struct {
 	perEpoch  int
 	best      float64
 	aside     aside
-	stopped   bool            // the stopping rule has ended the run
-	initial   *artifact.State // what a new run starts from; nil for the manifest's own
+	teachers  *runtime.Ensemble // nil without
+	cache     *answerCache      // of the teachers' answers; nil without
+	soft      []float32         // the teacher's logits of a step
+	stopped   bool              // the stopping rule has ended the run
+	initial   *artifact.State   // what a new run starts from; nil for the manifest's own
 
 	start    data.Position
 	sums     sums
@@ -77,10 +80,10 @@ func Train(ctx context.Context, c Config) (Result, error) {
 		c.Reporter = silent{}
 	}
 	t := &run{cfg: c}
+	defer t.close()
 	if err := t.prepare(); err != nil {
 		return Result{}, err
 	}
-	defer t.close()
 	return t.train(ctx)
 }
 
@@ -105,6 +108,9 @@ func (t *run) prepare() error {
 		return err
 	}
 	if err := checkNames(r); err != nil {
+		return err
+	}
+	if err := identifyTeachers(r); err != nil {
 		return err
 	}
 	t.recipe = r
@@ -134,6 +140,9 @@ func (t *run) prepare() error {
 		return err
 	}
 	if t.lib, err = openLibrary(c.Library); err != nil {
+		return err
+	}
+	if t.teachers, err = openTeachers(r, t.data); err != nil {
 		return err
 	}
 	set, err := artifact.Build(Spec(r, t.data))
@@ -211,6 +220,9 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 		}
 		t.initial = nil
 	}
+	if err := t.hyper.teach(t.recipe, m, t.recipe.Epochs*t.perEpoch); err != nil {
+		return err
+	}
 	t.aside.begin(t.trainer.View())
 	if saved != nil {
 		if err := t.restore(saved); err != nil {
@@ -263,6 +275,8 @@ func readPosition(c *runtime.Checkpoint) (p position, err error) {
 }
 
 func (t *run) close() {
+	t.cache.close()
+	t.teachers.Close()
 	if t.trainer != nil {
 		t.trainer.Close()
 	}
@@ -295,13 +309,13 @@ func (t *run) train(ctx context.Context) (Result, error) {
 	}
 	res := Result{Out: t.cfg.Out}
 	if t.start.Epoch < last && !t.stopped {
-		loader, err := data.NewTrainLoader(ctx, t.data, t.recipe, t.start)
+		supply, err := t.supply(ctx)
 		if err != nil {
 			return res, err
 		}
-		defer loader.Close()
+		defer supply.Close()
 		for epoch := t.start.Epoch; epoch < last && !t.stopped; epoch++ {
-			e, err := t.epoch(ctx, loader, epoch)
+			e, err := t.epoch(ctx, supply, epoch)
 			if err != nil {
 				return res, err
 			}
@@ -386,7 +400,8 @@ func (t *run) fromRow(m metrics.Epoch) Epoch {
 		Progress: Progress{
 			Epoch: m.Epoch - 1, Epochs: t.recipe.Epochs, Step: t.perEpoch, StepsPerEpoch: t.perEpoch,
 			Loss: m.TrainLoss, Accuracy: m.TrainAccuracy, LR: m.LR,
-			ImagesPerSecond: m.ImagesPerSecond, WaitShare: m.WaitShare},
+			ImagesPerSecond: m.ImagesPerSecond, WaitShare: m.WaitShare,
+			Taught: t.recipe.Distils(), TeacherWaitShare: m.TeacherWaitShare},
 		TestLoss: m.TestLoss, Top1: m.TestAccuracy, Top5: m.TestTop5, HeldOut: t.heldName, Seconds: m.Seconds,
 	}
 }

@@ -41,6 +41,9 @@ type Epoch struct {
 	// training time spent waiting for data, Seconds the epoch's wall time
 	// with evaluation.
 	ImagesPerSecond, WaitShare, Seconds float64
+	// TeacherWaitShare is the share spent waiting for a teacher; the column is
+	// left out where it is 0 in every row, as in a run without a teacher.
+	TeacherWaitShare float64
 }
 
 // column is a field of a row. Numbers that only say how fast the machine was
@@ -63,7 +66,18 @@ var columns = []column{
 	{"seconds", 2, func(e *Epoch) *float64 { return &e.Seconds }},
 }
 
-func header() []string {
+// teacherColumn is there where it says something.
+var teacherColumn = column{"teacher_wait_share", 4, func(e *Epoch) *float64 { return &e.TeacherWaitShare }}
+
+// columnsOf are the columns of rows with or without a teacher.
+func columnsOf(taught bool) []column {
+	if taught {
+		return append(slices.Clone(columns), teacherColumn)
+	}
+	return columns
+}
+
+func header(columns []column) []string {
 	names := []string{"epoch", "step"}
 	for _, c := range columns {
 		names = append(names, c.name)
@@ -118,7 +132,8 @@ func (l *Log) Append(e Epoch) error {
 func Encode(epochs []Epoch) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	w.Write(header())
+	columns := columnsOf(slices.ContainsFunc(epochs, func(e Epoch) bool { return e.TeacherWaitShare != 0 }))
+	w.Write(header(columns))
 	for i := range epochs {
 		e := &epochs[i]
 		row := []string{strconv.Itoa(e.Epoch), strconv.FormatInt(e.Step, 10)}
@@ -153,8 +168,9 @@ func Read(path string) ([]Epoch, error) {
 func Decode(b []byte) ([]Epoch, error) {
 	r := csv.NewReader(bytes.NewReader(b))
 	names, err := r.Read()
-	if err != nil || !slices.Equal(names, header()) {
-		return nil, fmt.Errorf("not a metrics file: its first line must be %q", strings.Join(header(), ","))
+	columns := columnsOf(err == nil && slices.Contains(names, teacherColumn.name))
+	if err != nil || !slices.Equal(names, header(columns)) {
+		return nil, fmt.Errorf("not a metrics file: its first line must be %q", strings.Join(header(columns), ","))
 	}
 	var epochs []Epoch
 	for {
@@ -166,7 +182,7 @@ func Decode(b []byte) ([]Epoch, error) {
 			return nil, err // names the line
 		}
 		line, _ := r.FieldPos(0)
-		e, err := decodeRow(row)
+		e, err := decodeRow(row, columns)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
@@ -177,7 +193,7 @@ func Decode(b []byte) ([]Epoch, error) {
 	}
 }
 
-func decodeRow(row []string) (e Epoch, err error) {
+func decodeRow(row []string, columns []column) (e Epoch, err error) {
 	if e.Epoch, err = strconv.Atoi(row[0]); err != nil {
 		return e, fmt.Errorf("epoch: %q is not a whole number", row[0])
 	}

@@ -38,6 +38,20 @@ func TestKnownText(t *testing.T) {
 	}
 }
 
+// TestTeacherColumn: the wait for a teacher is written where there was one.
+func TestTeacherColumn(t *testing.T) {
+	taught := []Epoch{epoch(1), epoch(2)}
+	taught[1].TeacherWaitShare = 0.25
+	text := string(Encode(taught))
+	if !strings.HasPrefix(text, strings.SplitN(known, "\n", 2)[0]+",teacher_wait_share\n") || !strings.HasSuffix(text, ",97.50,0.2500\n") {
+		t.Errorf("encoded\n%s", text)
+	}
+	got, err := Decode([]byte(text))
+	if err != nil || got[0].TeacherWaitShare != 0 || got[1].TeacherWaitShare != 0.25 {
+		t.Errorf("read as %v, %v", got, err)
+	}
+}
+
 func TestLogResumes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), File)
 	write := func(l *Log, from, to int) {
