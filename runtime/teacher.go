@@ -198,15 +198,14 @@ func (t *Teacher) images(spec TeacherSpec, info ModelInfo) (adapter.Images, erro
 		}
 	}
 	switch {
+	case to.C != t.given.C && (t.given.C != 1 || to.C != 3):
+		return to, fmt.Errorf("it takes images of %d channels (%s), the data has %d; layout may say nchw or nhwc", to.C, t.input, t.given.C)
 	case typ == onnx.TensorProto_UINT8:
 		to.Mean, to.Std = nil, nil
 	case to.Mean == nil:
 		return to, &UndeclaredError{Keys: []string{MetaMean, MetaStd}, Problem: "its normalisation is not known: neither its metadata nor the recipe says mean and std"}
 	case len(to.Mean) != to.C:
 		return to, fmt.Errorf("its mean has %d channels, its images %d", len(to.Mean), to.C)
-	}
-	if t.given.C != to.C && t.given.C != 1 {
-		return to, fmt.Errorf("it takes images of %d channels (%s), the data has %d; layout may say nchw or nhwc", to.C, t.input, t.given.C)
 	}
 	return to, nil
 }

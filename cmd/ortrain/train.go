@@ -15,6 +15,7 @@ import (
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tricks/distillation"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -28,6 +29,7 @@ a checkpoint and stops; --resume continues as if nothing had happened.
 
   ortrain train --data mnist --model resnet8 --epochs 2 --out runs/digits
   ortrain train --recipe my.yaml --set schedule.lr=0.05 --set augment=[crop]
+  ortrain train --data cifar10 --model resnet8 --teacher resnet56.onnx --out runs/taught
   ortrain train --resume --out runs/digits`,
 		Flags: append(dataFlags(true),
 			&cli.StringFlag{Name: "recipe", Usage: "YAML `FILE` that describes the run; every run writes its own as recipe.yaml"},
@@ -38,6 +40,10 @@ a checkpoint and stops; --resume continues as if nothing had happened.
 			&cli.Float64Flag{Name: "lr", Usage: "base learning `RATE`" + usual(recipe.Default().Schedule.LR)},
 			&cli.Uint64Flag{Name: "seed", Usage: "`N` that determines every random draw" + usual(recipe.Default().Seed)},
 			&cli.IntFlag{Name: "limit", Usage: "train on at most `N` images (default: all)"},
+			&cli.StringSliceFlag{Name: "teacher", Usage: "learn from the ONNX classifier `FILE` as well; of several the average (see ortrain tricks distillation)"},
+			&cli.Float64Flag{Name: "teacher-temperature", Usage: "soften the teacher's and the network's answers by `T`" + usual(distillation.DefaultTemperature)},
+			&cli.Float64Flag{Name: "teacher-alpha", Usage: "give the teacher the share `ALPHA` of the loss, 0 to 1 (default: added to the whole loss of the labels)"},
+			&cli.StringFlag{Name: "teacher-cache", Usage: "keep the teacher's answers on disk: `epochs` (as trained on) or plain (un-augmented, once an image)"},
 			threadsFlag(),
 			&cli.StringFlag{Name: "provider", Usage: "execution provider: `cpu` (default " + recipe.Default().Provider + ")"},
 			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
@@ -78,6 +84,7 @@ var recipeKeys = []struct{ flag, key string }{
 	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
 	{"model", "model.name"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
 	{"threads", "threads"}, {"provider", "provider"}, {"limit", "limit"},
+	{"teacher", "teacher.models"}, {"teacher-temperature", "teacher.temperature"}, {"teacher-alpha", "teacher.alpha"}, {"teacher-cache", "teacher.cache"},
 }
 
 // change is one assignment to a recipe with the words that asked for it.
