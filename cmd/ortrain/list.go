@@ -22,7 +22,7 @@ type listing struct {
 }
 
 var listings = []listing{
-	{"models", "networks, for --model; parameters at 10 classes and 32×32 RGB", []string{"name", ">parameters", "description", "source", "options (default first)"}, listModels},
+	{"models", "networks, for --model; parameters and multiply-adds an image at 10 classes and 32×32 RGB", []string{"name", ">parameters", ">multiply-adds", "description", "source", "options (default first)"}, listModels},
 	{"optimizers", "update rules, for --set optimizer.name=NAME", []string{"name", "description", "fed with", "options (default first)"}, listOptimizers},
 	{"schedules", "learning-rate schedules, for --set schedule.name=NAME", []string{"name", "summary"}, listSchedules},
 	{"tricks", "every trick; 'ortrain tricks NAME' prints its card", []string{"name", "kind", "summary"}, listTricks},
@@ -67,18 +67,23 @@ func (e *environment) print(l listing, asJSON bool) error {
 }
 
 // optionInfo is a switch of a model or an optimizer; the default comes first.
-// One without values takes a number from 0 up to 1, by default 0.
+// One without values takes a number from 0 up to 1, by default 0 or Default.
 type optionInfo struct {
-	Name   string   `json:"name"`
-	Values []string `json:"values"`
-	Help   string   `json:"help,omitempty"`
+	Name    string   `json:"name"`
+	Values  []string `json:"values"`
+	Help    string   `json:"help,omitempty"`
+	Default string   `json:"default,omitempty"`
 }
 
 func optionList(options []optionInfo) string {
 	var list []string
 	for _, o := range options {
 		if o.Values == nil {
-			list = append(list, o.Name+" 0..1")
+			text := o.Name + " 0..1"
+			if o.Default != "" {
+				text += " (" + o.Default + ")"
+			}
+			list = append(list, text)
 			continue
 		}
 		list = append(list, o.Name+" "+strings.Join(o.Values, "|"))
@@ -91,6 +96,7 @@ type modelInfo struct {
 	Description string       `json:"description"`
 	Source      string       `json:"source"`
 	Parameters  int          `json:"parameters"`
+	FLOPs       int64        `json:"flops"`
 	MinInput    int          `json:"min_input"`
 	Options     []optionInfo `json:"options"`
 }
@@ -101,18 +107,16 @@ func listModels() (rows [][]string, values any) {
 		m, _ := models.Lookup(name)
 		info := modelInfo{Name: name, Description: m.Description, Source: m.Source, MinInput: m.MinInput, Options: []optionInfo{}}
 		for _, o := range m.Options {
-			info.Options = append(info.Options, optionInfo{o.Name, o.Values, o.Help})
+			info.Options = append(info.Options, optionInfo{o.Name, o.Values, o.Help, o.Default})
 		}
 		side := max(32, m.MinInput)
-		parameters := "–"
+		parameters, flops := "–", "–"
 		if cfg, err := m.Resolve(models.Config{Classes: 10, Input: [3]int{3, side, side}}); err == nil {
-			for _, t := range m.Layout(cfg, 2).Params {
-				info.Parameters += t.Shape.Size()
-			}
-			parameters = count(info.Parameters)
+			info.Parameters, info.FLOPs = m.Size(cfg)
+			parameters, flops = count(info.Parameters), short(info.FLOPs)
 		}
 		list = append(list, info)
-		rows = append(rows, []string{name, parameters, m.Description, m.Source, optionList(info.Options)})
+		rows = append(rows, []string{name, parameters, flops, m.Description, m.Source, optionList(info.Options)})
 	}
 	return rows, list
 }
@@ -146,7 +150,7 @@ func listOptimizers() (rows [][]string, values any) {
 			info.Slots = append(info.Slots, s.Name)
 		}
 		for _, op := range o.Options {
-			info.Options = append(info.Options, optionInfo{op.Name, op.Values, op.Help})
+			info.Options = append(info.Options, optionInfo{Name: op.Name, Values: op.Values, Help: op.Help})
 		}
 		list = append(list, info)
 		rows = append(rows, []string{name, o.Description, strings.Join(fed, ", "), optionList(info.Options)})

@@ -261,6 +261,10 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 		return nil, err
 	}
 	loss := g.One(Loss, m.lossOp(), logits, targets)
+	for _, a := range b.Auxiliary {
+		part := g.One("loss.part", ir.Binary{F: ir.Mul}, g.Apply("loss.auxiliary", m.lossOp(), a.Logits, targets)[0], g.Scalar(a.Weight))
+		loss = g.One("loss.sum", ir.Binary{F: ir.Add}, loss, part)
+	}
 	if m.Distillation != "" {
 		loss = m.distil(g, loss, logits, state.Hyper)
 	}

@@ -39,9 +39,11 @@ func init() {
 	}})
 	register("Reshape", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.Reshape)
-		to := op.Shape()
+		from, to := n.In[0].Shape, op.Shape()
 		if e.g.DynamicBatch && op.Batch > 0 {
 			to[op.Batch-1] = -1
+		} else if e.g.DynamicBatch && len(from) > 0 && len(to) > 0 && from[0] == to[0] {
+			to[0] = 0 // the input's, whatever the batch
 		}
 		e.emit("Reshape", []string{e.in(n.In[0]), e.ints(to...)}, []string{e.out(n.Out[0])})
 		return true

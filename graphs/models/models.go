@@ -22,11 +22,23 @@ type Config struct {
 }
 
 // Option is a switch of a family: the default comes first. One without Values
-// is a number from 0 up to, but not including, 1; its default is 0.
+// is a number from 0 up to, but not including, 1; its default is Default, or 0.
 type Option struct {
-	Name   string
-	Values []string
-	Help   string
+	Name    string
+	Values  []string
+	Help    string
+	Default string
+}
+
+// Initial is the value of an option that is not given.
+func (o Option) Initial() string {
+	switch {
+	case o.Values != nil:
+		return o.Values[0]
+	case o.Default != "":
+		return o.Default
+	}
+	return "0"
 }
 
 // check reports a value that the option does not take.
@@ -42,6 +54,9 @@ func (o Option) check(model, value string) error {
 	}
 	return nil
 }
+
+// On reports whether a switch of a resolved configuration is "true".
+func (c Config) On(name string) bool { return c.Options[name] == "true" }
 
 // Number returns a numeric option of a resolved configuration.
 func (c Config) Number(name string) float64 {
@@ -80,13 +95,31 @@ func Names() []string {
 	for n := range registry {
 		names = append(names, n)
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		if la, lb := strings.TrimRight(a, "0123456789"), strings.TrimRight(b, "0123456789"); la == lb && len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(names, natural)
 	return names
+}
+
+// natural compares names with their runs of digits taken as numbers.
+func natural(a, b string) int {
+	digits := func(s string) int {
+		return len(s) - len(strings.TrimLeft(s, "0123456789"))
+	}
+	for a != "" && b != "" {
+		if i, j := digits(a), digits(b); i > 0 && j > 0 {
+			x, _ := strconv.Atoi(a[:i])
+			y, _ := strconv.Atoi(b[:j])
+			if x != y {
+				return x - y
+			}
+			a, b = a[i:], b[j:]
+			continue
+		}
+		if a[0] != b[0] {
+			return int(a[0]) - int(b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) - len(b)
 }
 
 // Lookup returns a registered network; ok is false for an unknown name.
@@ -107,9 +140,7 @@ func (m *Model) Resolve(c Config) (Config, error) {
 	}
 	options := map[string]string{}
 	for _, o := range m.Options {
-		if options[o.Name] = "0"; o.Values != nil {
-			options[o.Name] = o.Values[0]
-		}
+		options[o.Name] = o.Initial()
 	}
 	for name, value := range c.Options {
 		i := slices.IndexFunc(m.Options, func(o Option) bool { return o.Name == name })
@@ -127,6 +158,19 @@ func (m *Model) Resolve(c Config) (Config, error) {
 	}
 	c.Options = options
 	return c, nil
+}
+
+// Size returns what the network for inference has and does: its parameters, and
+// the multiply-adds for one image (ir.Graph.FLOPs). Training may have more of
+// both. c must come from Resolve.
+func (m *Model) Size(c Config) (params int, flops int64) {
+	g := ir.New("size")
+	src := &nn.Collector{G: g}
+	m.Forward(&nn.Builder{G: g, Source: src}, g.Input("images", ir.F32(1, c.Input[0], c.Input[1], c.Input[2])), c)
+	for _, p := range src.Layout.Params {
+		params += p.Shape.Size()
+	}
+	return params, g.FLOPs()
 }
 
 // Layout builds the network once on a scratch graph and returns what it

@@ -26,12 +26,13 @@ func init() {
 			Source:      "He et al. 2015, arXiv 1512.03385, §4.2",
 			MinInput:    4,
 			Options: []Option{
-				{"shortcut", []string{"A", "B"}, "where the shape changes: A pads with zeros, B projects by a 1×1 convolution"},
-				{"preact", []string{"false", "true"}, "norm and activation before each convolution (He et al. 2016)"},
-				{"zero_gamma", []string{"false", "true"}, "start the last norm of each block at zero"},
-				{"init", nn.Initialisers(), "how the weights are filled"},
-				{"dropout", nil, "share of the pooled features dropped before the linear layer, 0 to 1"},
-				{"stochastic_depth", nil, "share of images that skip the last block, growing linearly from the first, 0 to 1"},
+				{Name: "shortcut", Values: []string{"A", "B"}, Help: "where the shape changes: A pads with zeros, B projects by a 1×1 convolution"},
+				{Name: "preact", Values: []string{"false", "true"}, Help: "norm and activation before each convolution (He et al. 2016)"},
+				seOption,
+				{Name: "zero_gamma", Values: []string{"false", "true"}, Help: "start the last norm of each block at zero"},
+				{Name: "init", Values: nn.Initialisers(), Help: "how the weights are filled"},
+				{Name: "dropout", Help: "share of the pooled features dropped before the linear layer, 0 to 1"},
+				{Name: "stochastic_depth", Help: "share of images that skip the last block, growing linearly from the first, 0 to 1"},
 			},
 			Forward: func(b *nn.Builder, x *ir.Value, c Config) *ir.Value {
 				return resnetSmall(b, x, c, n)
@@ -61,10 +62,11 @@ func resnetSmall(b *nn.Builder, x *ir.Value, c Config, n int) *ir.Value {
 			// Huang et al. 2016, §3: the probability to drop grows linearly
 			// with depth.
 			drop := c.Number("stochastic_depth") * float64(stage*n+i+1) / float64(3*n)
+			k := smallBlock{name: name, out: 16 << stage, stride: stride, project: project, se: c.On("se"), drop: drop}
 			if preact {
-				x = preactBlock(b, name, x, 16<<stage, stride, project, drop)
+				x = k.preact(b, x)
 			} else {
-				x = basicBlock(b, name, x, 16<<stage, stride, project, drop)
+				x = k.basic(b, x)
 			}
 		}
 	}
@@ -77,45 +79,64 @@ func resnetSmall(b *nn.Builder, x *ir.Value, c Config, n int) *ir.Value {
 	return b.Linear("linear", x, c.Classes)
 }
 
-// basicBlock is conv-norm-relu-conv-norm, added to the shortcut, then relu.
-func basicBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool, drop float64) *ir.Value {
-	y := b.Conv(name+".conv1", x, out, 3, ir.Window(stride, 1))
+// smallBlock describes a block of the small networks. project takes a 1×1
+// convolution where the shape changes, se gates the branch's channels.
+type smallBlock struct {
+	name        string
+	out, stride int
+	project, se bool
+	drop        float64
+}
+
+// branch ends the residual branch.
+func (k smallBlock) branch(b *nn.Builder, y *ir.Value) *ir.Value {
+	if k.se {
+		y = b.SqueezeExcite(k.name+".se", y, nn.Sixteenth(k.out))
+	}
+	return b.DropPath(k.name+".drop", y, k.drop)
+}
+
+// basic is conv-norm-relu-conv-norm, added to the shortcut, then relu.
+func (k smallBlock) basic(b *nn.Builder, x *ir.Value) *ir.Value {
+	name, out := k.name, k.out
+	y := b.Conv(name+".conv1", x, out, 3, ir.Window(k.stride, 1))
 	y = b.BatchNorm(name+".bn1", y)
 	y = b.Relu(name+".relu1", y)
 	y = b.Conv(name+".conv2", y, out, 3, ir.Window(1, 1))
 	y = b.LastBatchNorm(name+".bn2", y)
-	y = b.DropPath(name+".drop", y, drop)
+	y = k.branch(b, y)
 	short := x
-	if stride != 1 || x.Shape[1] != out {
-		if project {
-			short = b.Conv(name+".shortcut.0", x, out, 1, ir.Window(stride, 0))
+	if k.stride != 1 || x.Shape[1] != out {
+		if k.project {
+			short = b.Conv(name+".shortcut.0", x, out, 1, ir.Window(k.stride, 0))
 			short = b.BatchNorm(name+".shortcut.1", short)
 		} else {
-			short = padShortcut(b, name, x, out, stride)
+			short = padShortcut(b, name, x, out, k.stride)
 		}
 	}
 	y = b.Add(name+".add", y, short)
 	return b.Relu(name+".relu2", y)
 }
 
-// preactBlock is norm-relu-conv-norm-relu-conv, added to the shortcut. Where
-// the shape changes, the shortcut starts after the first activation.
-func preactBlock(b *nn.Builder, name string, x *ir.Value, out, stride int, project bool, drop float64) *ir.Value {
+// preact is norm-relu-conv-norm-relu-conv, added to the shortcut. Where the
+// shape changes, the shortcut starts after the first activation.
+func (k smallBlock) preact(b *nn.Builder, x *ir.Value) *ir.Value {
+	name, out := k.name, k.out
 	y := b.BatchNorm(name+".bn1", x)
 	y = b.Relu(name+".relu1", y)
 	short := x
-	if stride != 1 || x.Shape[1] != out {
-		if project {
-			short = b.Conv(name+".shortcut.0", y, out, 1, ir.Window(stride, 0))
+	if k.stride != 1 || x.Shape[1] != out {
+		if k.project {
+			short = b.Conv(name+".shortcut.0", y, out, 1, ir.Window(k.stride, 0))
 		} else {
-			short = padShortcut(b, name, y, out, stride)
+			short = padShortcut(b, name, y, out, k.stride)
 		}
 	}
-	y = b.Conv(name+".conv1", y, out, 3, ir.Window(stride, 1))
+	y = b.Conv(name+".conv1", y, out, 3, ir.Window(k.stride, 1))
 	y = b.LastBatchNorm(name+".bn2", y)
 	y = b.Relu(name+".relu2", y)
 	y = b.Conv(name+".conv2", y, out, 3, ir.Window(1, 1))
-	y = b.DropPath(name+".drop", y, drop)
+	y = k.branch(b, y)
 	return b.Add(name+".add", y, short)
 }
 

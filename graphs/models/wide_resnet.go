@@ -27,10 +27,10 @@ func init() {
 			Source:   "Zagoruyko and Komodakis 2016, arXiv 1605.07146",
 			MinInput: 4,
 			Options: []Option{
-				{"dropout", nil, "share of the activations dropped between the convolutions of each block, 0 to 1"},
-				{"stochastic_depth", nil, "share of images that skip the last block, growing linearly from the first, 0 to 1"},
-				{"zero_gamma", []string{"false", "true"}, "start the last norm of each block at zero"},
-				{"init", fanOutFirst(), "how the weights are filled"},
+				{Name: "dropout", Help: "share of the activations dropped between the convolutions of each block, 0 to 1"},
+				{Name: "stochastic_depth", Help: "share of images that skip the last block, growing linearly from the first, 0 to 1"},
+				{Name: "zero_gamma", Values: []string{"false", "true"}, Help: "start the last norm of each block at zero"},
+				{Name: "init", Values: fanOutFirst(), Help: "how the weights are filled"},
 			},
 			Forward: func(b *nn.Builder, x *ir.Value, c Config) *ir.Value {
 				return wideResNet(b, x, c, n, w.width)

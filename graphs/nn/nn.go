@@ -48,6 +48,13 @@ type StatUpdate struct {
 	Scale float32
 }
 
+// Auxiliary is a classifier within the network that only training has: the loss
+// of its logits N×K on the targets, times Weight, is added to the network's.
+type Auxiliary struct {
+	Logits *ir.Value
+	Weight float32
+}
+
 // Builder builds one graph. The zero value is not usable: G and Source must
 // be set.
 type Builder struct {
@@ -59,6 +66,9 @@ type Builder struct {
 	Init Initialiser
 	// ZeroGamma starts the last norm of each residual branch at zero.
 	ZeroGamma bool
+	// Auxiliary lists the further classifiers whose losses join the training
+	// loss; none while not training.
+	Auxiliary []Auxiliary
 	// StatUpdates lists what the training graph has to do to the running
 	// statistics, in the order of their declaration.
 	StatUpdates []StatUpdate
@@ -70,12 +80,21 @@ const Epsilon = 1e-5
 // Conv declares NAME.weight (out × in/groups × k × k, filled by b.Init, no
 // bias) and applies it.
 func (b *Builder) Conv(name string, x *ir.Value, out, k int, attr ir.ConvAttr) *ir.Value {
-	w := b.Source.Param(Tensor{
+	return b.G.One(name, ir.Conv{ConvAttr: attr}, x, b.filters(name, x, out, [2]int{k, k}, attr.Groups))
+}
+
+// ConvRect is Conv with kernels of any height and width.
+func (b *Builder) ConvRect(name string, x *ir.Value, out int, kernel [2]int, attr ir.ConvAttr) *ir.Value {
+	return b.G.One(name, ir.Conv{ConvAttr: attr}, x, b.filters(name, x, out, kernel, attr.Groups))
+}
+
+func (b *Builder) filters(name string, x *ir.Value, out int, kernel [2]int, groups int) *ir.Value {
+	taps := kernel[0] * kernel[1]
+	return b.Source.Param(Tensor{
 		Name:  name + ".weight",
-		Shape: ir.Shape{out, x.Shape[1] / attr.Groups, k, k},
-		Init:  b.Init.weights(x.Shape[1]/attr.Groups*k*k, out/attr.Groups*k*k),
+		Shape: ir.Shape{out, x.Shape[1] / groups, kernel[0], kernel[1]},
+		Init:  b.Init.weights(x.Shape[1]/groups*taps, out/groups*taps),
 	})
-	return b.G.One(name, ir.Conv{ConvAttr: attr}, x, w)
 }
 
 // BatchNorm declares NAME.weight (γ), NAME.bias (β), NAME.running_mean and

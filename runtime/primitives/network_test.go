@@ -18,6 +18,18 @@ import (
 // largest element of each tensor: rounding errors pass through every layer.
 const networkTolerance = 2e-5
 
+// noGradient is the share of a network's largest gradient below which that of a
+// whole tensor is none.
+const noGradient = 1e-6
+
+func largest(t reference.Tensor) float64 {
+	m := 0.0
+	for _, x := range t.Data {
+		m = max(m, math.Abs(x))
+	}
+	return m
+}
+
 // trainingGraph builds loss, logits, statistics and the gradient of every
 // parameter of a model as outputs, and draws inputs for it.
 func trainingGraph(t *testing.T, name string, c models.Config, batch int) (*ir.Graph, map[string]reference.Tensor) {
@@ -36,7 +48,11 @@ func trainingGraph(t *testing.T, name string, c models.Config, batch int) (*ir.G
 	src := &nn.Collector{G: g}
 	b := &nn.Builder{G: g, Source: src, Training: true}
 	logits := m.Forward(b, images, c)
-	loss := g.One("loss", ir.SoftmaxCrossEntropy{}, logits, targets)
+	loss := g.Apply("loss", ir.SoftmaxCrossEntropy{}, logits, targets)[0]
+	for _, a := range b.Auxiliary {
+		part := g.Apply("loss.auxiliary", ir.SoftmaxCrossEntropy{}, a.Logits, targets)[0]
+		loss = g.One("", ir.Binary{F: ir.Add}, loss, g.One("", ir.Binary{F: ir.Mul}, part, g.Scalar(a.Weight)))
+	}
 	g.Output("loss", loss)
 	g.Output("logits", logits)
 	for _, u := range b.StatUpdates {
@@ -66,6 +82,19 @@ func trainingGraph(t *testing.T, name string, c models.Config, batch int) (*ir.G
 	}
 	for _, s := range src.Layout.Stats {
 		inputs[s.Name] = reference.Zeros(s.Shape)
+	}
+	for _, draw := range src.Layout.Random {
+		x := r.between(0, 1, draw.Shape...)
+		for i, u := range x.Data {
+			switch {
+			case draw.Keep == 0:
+			case u < draw.Keep:
+				x.Data[i] = float64(float32(1 / draw.Keep))
+			default:
+				x.Data[i] = 0
+			}
+		}
+		inputs[draw.Name] = x
 	}
 	grads, err := autodiff.Gradients(g, loss, nil, params)
 	if err != nil {
@@ -101,12 +130,27 @@ func TestNetworks(t *testing.T) {
 		{"wrn10_1", nil, small, 3},
 		{"wrn16_2", nil, small, 4},
 		{"resnet18", map[string]string{"stem": "imagenet", "variant": "D"}, [3]int{3, 36, 36}, 2},
+		{"resnet8", map[string]string{"se": "true", "dropout": "0.3", "stochastic_depth": "0.5"}, [3]int{3, 9, 7}, 4},
+		{"resnet18", map[string]string{"preact": "true", "stem": "imagenet"}, [3]int{3, 36, 36}, 2},
+		{"shake26_2x32d", nil, [3]int{1, 9, 7}, 2},
+		{"pyramidnet20_a24", map[string]string{"shakedrop": "0.5"}, [3]int{3, 9, 11}, 3},
+		{"amoebanet_b_1_16", map[string]string{"drop_path": "0.3"}, [3]int{3, 17, 16}, 4},
 	} {
 		t.Run(fmt.Sprintf("%s_%s_%v_%d", c.model, strings.TrimPrefix(fmt.Sprint(c.options), "map"), c.input, c.batch), func(t *testing.T) {
 			g, inputs := trainingGraph(t, c.model, models.Config{Classes: 10, Input: c.input, Options: c.options}, c.batch)
 			want, err := reference.Run(g, inputs)
 			if err != nil {
 				t.Fatal(err)
+			}
+			top := 0.0
+			for name, w := range want {
+				if strings.HasPrefix(name, "grad.") {
+					top = max(top, largest(w))
+				}
+			}
+			tolerance := networkTolerance
+			if c.model == "amoebanet_b_1_16" {
+				tolerance *= 5 // three times as deep
 			}
 			for layout, o := range variants() {
 				for _, o.NoFusion = range []bool{false, true} {
@@ -121,8 +165,15 @@ func TestNetworks(t *testing.T) {
 					}
 					worst, where := 0.0, ""
 					for name, w := range want {
+						if strings.HasPrefix(name, "grad.") && largest(w) < noGradient*top {
+							// A shift that the next norm takes away again.
+							if off := largest(got[name]); off > networkTolerance*top {
+								t.Errorf("%s is %.2g, want 0 (%s, fused: %v)", name, off, layout, !o.NoFusion)
+							}
+							continue
+						}
 						d := reference.Distance(got[name], w)
-						if d > networkTolerance {
+						if d > tolerance {
 							t.Errorf("%s is %.2g away from the reference (%s, fused: %v)", name, d, layout, !o.NoFusion)
 						}
 						if d > worst {

@@ -6,5 +6,5 @@ import _ "embed" // the card
 var stochasticDepthCard string
 
 func init() {
-	document("stochastic_depth", "let images skip residual blocks at random while training", stochasticDepthCard, "model.options.stochastic_depth")
+	document("stochastic_depth", "let images skip residual blocks at random while training", stochasticDepthCard, "model.options.stochastic_depth", "model.options.drop_path")
 }
