@@ -13,7 +13,6 @@ import (
 type Resizer struct {
 	x, y axis
 	mid  []uint8
-	sums []int32
 }
 
 const precision = 22
@@ -25,41 +24,92 @@ type axis struct {
 	weights      []int32
 	stride       int
 	scratch      []float64
+	negative     bool // the filter has negative weights
+
+	// The same for vector instructions; see horizontalRGB.
+	offsets, pairs []int32
 }
 
 // Crop is a window of an image in whole pixels.
 type Crop struct{ X, Y, W, H int }
 
+// Grid says where the pixels of a result lie along one axis of the source:
+// the centre of pixel i is at Start + (First+i+½)·Step in the source, whose
+// pixel j covers j to j+1. Only the source's pixels Lo to Hi−1 are looked at.
+type Grid struct {
+	Start, Step float64
+	First       int
+	Lo, Hi      int
+}
+
 // Resize writes the window of src, seen on its own, to dst with dst's width
 // and height. dst and src must not overlap. It panics if the window is empty
 // or leaves the image, or if f is Nearest.
 func (r *Resizer) Resize(dst, src Image, w Crop, f Filter) {
-	if w.W < 1 || w.H < 1 || w.X < 0 || w.Y < 0 || w.X+w.W > src.W || w.Y+w.H > src.H || dst.C != src.C {
-		panic(fmt.Sprintf("pil: resize %+v of %d×%d×%d", w, src.W, src.H, src.C))
+	r.Sample(dst, src, whole(w.X, w.W, dst.W), whole(w.Y, w.H, dst.H), f)
+}
+
+func whole(from, n, out int) Grid {
+	return Grid{Start: float64(from), Step: float64(n) / float64(out), Lo: from, Hi: from + n}
+}
+
+// Sample writes the pixels of src at the points of two grids to dst. Where a
+// grid's step is above 1 the filter is as much wider. dst and src must not
+// overlap. It panics if a grid allows no pixel or pixels outside the image, if
+// a point lies out of the filter's reach of those allowed, or if f is Nearest.
+func (r *Resizer) Sample(dst, src Image, x, y Grid, f Filter) {
+	if x.Lo < 0 || x.Lo >= x.Hi || x.Hi > src.W || y.Lo < 0 || y.Lo >= y.Hi || y.Hi > src.H || dst.C != src.C {
+		panic(fmt.Sprintf("pil: resize %+v by %+v of %d×%d×%d", x, y, src.W, src.H, src.C))
 	}
-	in := window{pix: src.Pix[(w.Y*src.W+w.X)*src.C:], stride: src.W * src.C}
-	if dst.W != w.W {
-		r.x.prepare(w.W, dst.W, f)
-		r.mid = grow(r.mid, dst.W*w.H*src.C)
-		out := window{pix: r.mid, stride: dst.W * src.C}
+	stride := src.W * src.C
+	first, rows := 0, 0
+	plainY := y.plain()
+	if plainY {
+		first, rows = y.from(), dst.H
+	} else {
+		r.y.prepare(y, dst.H, f)
+		first = y.Lo + r.y.first[0]
+		rows = y.Lo + r.y.first[dst.H-1] + r.y.count[dst.H-1] - first
+	}
+	in := window{pix: src.Pix[first*stride:], stride: stride}
+	if x.plain() {
+		in.pix = in.pix[x.from()*src.C:]
+	} else {
+		r.x.prepare(x, dst.W, f)
+		in.pix = in.pix[x.Lo*src.C:]
+		out := window{pix: dst.Pix, stride: dst.W * src.C}
+		if !plainY {
+			r.mid = grow(r.mid, dst.W*rows*src.C+1)
+			out.pix = r.mid
+		}
 		if src.C == 3 {
-			r.x.horizontal3(out, in, dst.W, w.H)
+			r.x.rows3(out, in, dst.W, rows)
 		} else {
-			r.x.horizontal1(out, in, dst.W, w.H)
+			r.x.horizontal1(out, in, dst.W, rows)
 		}
 		in = out
 	}
 	values := dst.W * dst.C
-	if dst.H == w.H {
-		for y := range dst.H {
-			copy(dst.Pix[y*values:(y+1)*values], in.pix[y*in.stride:])
+	switch {
+	case !plainY:
+		base := r.y.first[0]
+		for i := range dst.H {
+			r.y.first[i] -= base
 		}
-		return
+		r.y.vertical(dst, in)
+	case !x.plain(): // it is there already
+	default:
+		for i := range dst.H {
+			copy(dst.Pix[i*values:(i+1)*values], in.pix[i*in.stride:])
+		}
 	}
-	r.y.prepare(w.H, dst.H, f)
-	r.sums = grow(r.sums, values)
-	r.y.vertical(dst, in, r.sums)
 }
+
+// plain tells whether every point is the middle of a pixel.
+func (g Grid) plain() bool { return g.Step == 1 && g.Start == math.Trunc(g.Start) }
+
+// from is the pixel that the first point of a plain grid is the middle of.
+func (g Grid) from() int { return int(g.Start) + g.First }
 
 type window struct {
 	pix    []uint8
@@ -120,19 +170,24 @@ func sinc(x float64) float64 {
 	return math.Sin(x) / x
 }
 
-// prepare computes the weights from in to out pixels.
-func (a *axis) prepare(in, out int, f Filter) {
-	scale := float64(in) / float64(out)
-	stretch := max(scale, 1)
+// prepare computes the weights of out points. The first input pixels are
+// counted from the grid's Lo.
+func (a *axis) prepare(g Grid, out int, f Filter) {
+	start, in := g.Start-float64(g.Lo), g.Hi-g.Lo
+	stretch := max(g.Step, 1)
 	reach := f.support() * stretch
 	a.stride = int(math.Ceil(reach))*2 + 1
 	a.first, a.count = grow(a.first, out), grow(a.count, out)
 	a.weights, a.scratch = grow(a.weights, out*a.stride), grow(a.scratch, a.stride)
+	a.negative = f == Bicubic || f == Lanczos
 	shrink := 1 / stretch
 	for i := range out {
-		centre := (float64(i) + 0.5) * scale
+		centre := start + (float64(g.First+i)+0.5)*g.Step
 		lo := max(int(centre-reach+0.5), 0)
 		n := min(int(centre+reach+0.5), in) - lo
+		if n < 1 {
+			panic(fmt.Sprintf("pil: point %d of %+v sees no pixel", i, g))
+		}
 		sum := 0.0
 		for j := range n {
 			w := f.weight((float64(j+lo) - centre + 0.5) * shrink)
@@ -146,65 +201,5 @@ func (a *axis) prepare(in, out int, f Filter) {
 			a.weights[i*a.stride+j] = int32(math.Copysign(0.5, w) + w*(1<<precision))
 		}
 		a.first[i], a.count[i] = lo, n
-	}
-}
-
-// clip rounds a sum that starts at half a level.
-func clip(sum int32) uint8 { return uint8(min(max(sum>>precision, 0), 255)) }
-
-const half = 1 << (precision - 1)
-
-func (a *axis) horizontal3(out, in window, width, height int) {
-	for y := range height {
-		dst, src := out.pix[y*out.stride:][:width*3], in.pix[y*in.stride:]
-		for x := range width {
-			n := a.count[x]
-			k := a.weights[x*a.stride:][:n]
-			s := src[a.first[x]*3:][:n*3]
-			s0, s1, s2 := int32(half), int32(half), int32(half)
-			for _, w := range k {
-				if len(s) < 3 {
-					break // never: it only tells the compiler the bounds
-				}
-				s0 += int32(s[0]) * w
-				s1 += int32(s[1]) * w
-				s2 += int32(s[2]) * w
-				s = s[3:]
-			}
-			d := dst[x*3 : x*3+3]
-			d[0], d[1], d[2] = clip(s0), clip(s1), clip(s2)
-		}
-	}
-}
-
-func (a *axis) horizontal1(out, in window, width, height int) {
-	for y := range height {
-		dst, src := out.pix[y*out.stride:][:width], in.pix[y*in.stride:]
-		for x := range dst {
-			s := src[a.first[x]:][:a.count[x]]
-			sum := int32(half)
-			for i, w := range a.weights[x*a.stride:][:len(s)] {
-				sum += int32(s[i]) * w
-			}
-			dst[x] = clip(sum)
-		}
-	}
-}
-
-func (a *axis) vertical(dst Image, in window, sums []int32) {
-	for y := range dst.H {
-		for i := range sums {
-			sums[i] = half
-		}
-		for j, w := range a.weights[y*a.stride:][:a.count[y]] {
-			row := in.pix[(a.first[y]+j)*in.stride:][:len(sums)]
-			for i, v := range row {
-				sums[i] += int32(v) * w
-			}
-		}
-		out := dst.Pix[y*len(sums):][:len(sums)]
-		for i, s := range sums {
-			out[i] = clip(s)
-		}
 	}
 }
