@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ortrain/ortrain/tricks/pixel/pil"
 	"github.com/ortrain/ortrain/tricks/rng"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
@@ -20,9 +21,10 @@ type Named struct {
 // Worker from it.
 type Chain struct {
 	in, out Size
+	fit     Fitter // pixels[0] where images vary, else nil
 	pixels  []link
 	planes  []link
-	movers  bool // all pixels are Movers
+	tail    int // pixels[tail:] are Movers
 	norm    *Normaliser
 }
 
@@ -38,8 +40,9 @@ type link struct {
 }
 
 // NewChain builds the transforms for images of info's size and normalises
-// with info's mean and std. An error about a step is a *strict.Error whose key
-// starts with the step's number.
+// with info's mean and std. Where images vary and the first step is no Fitter,
+// a Resize to info's size goes before it. An error about a step is a
+// *strict.Error whose key starts with the step's number.
 func NewChain(info Info, steps ...Named) (*Chain, error) {
 	norm, err := NewNormaliser(info.Mean, info.Std)
 	if err != nil {
@@ -48,14 +51,22 @@ func NewChain(info Info, steps ...Named) (*Chain, error) {
 	if norm.Channels() != info.In.C {
 		return nil, fmt.Errorf("normalise: mean and std have %d channels, the images %d", norm.Channels(), info.In.C)
 	}
-	c := &Chain{in: info.In, out: info.In, norm: norm, movers: true}
+	c := &Chain{in: info.In, out: info.In, norm: norm}
 	uses := map[string]int{}
+	vary := info.Vary
+	info.Vary = false
 	for i, step := range steps {
 		here := info
 		here.In = c.out
 		l := link{name: step.Name, key: rng.NewKey(step.Name).Nth(uses[step.Name]), in: c.out}
 		uses[step.Name]++
 		t, err := build(step.Options, here)
+		if err == nil && vary && i == 0 {
+			var ok bool
+			if c.fit, ok = t.(Fitter); !ok {
+				err = c.addResize()
+			}
+		}
 		if err == nil {
 			err = c.add(l, t)
 		}
@@ -63,7 +74,19 @@ func NewChain(info Info, steps ...Named) (*Chain, error) {
 			return nil, strict.Within(fmt.Sprint(i), err)
 		}
 	}
+	if vary && len(steps) == 0 {
+		if err := c.addResize(); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
+}
+
+// addResize makes images of various sizes one size.
+func (c *Chain) addResize() error {
+	t := Resize{W: c.in.W, H: c.in.H, Filter: pil.Bilinear}
+	c.fit = t
+	return c.add(link{name: "resize", key: rng.NewKey("resize"), in: c.in}, t)
 }
 
 func build(o Options, info Info) (Transform, error) {
@@ -88,8 +111,10 @@ func (c *Chain) add(l link, t Transform) error {
 		}
 		l.pixels = t
 		l.mover, _ = t.(Mover)
-		c.movers = c.movers && l.mover != nil
 		c.pixels = append(c.pixels, l)
+		if l.mover == nil {
+			c.tail = len(c.pixels)
+		}
 	default:
 		panic(fmt.Sprintf("pixel: %s implements neither Pixels nor Planes", l.name))
 	}
@@ -97,110 +122,12 @@ func (c *Chain) add(l link, t Transform) error {
 	return nil
 }
 
-// In returns the size of the images the chain takes.
+// In returns the size of the images the chain takes. Where they vary it is
+// only the number of channels that counts.
 func (c *Chain) In() Size { return c.in }
+
+// Varies tells whether the chain takes images of any width and height.
+func (c *Chain) Varies() bool { return c.fit != nil }
 
 // Out returns the size of the planes the chain makes.
 func (c *Chain) Out() Size { return c.out }
-
-// NewWorker returns a worker with scratch memory of its own.
-func (c *Chain) NewWorker() *Worker {
-	return &Worker{chain: c, stream: rng.NewStream(), params: make([]Params, len(c.pixels)+len(c.planes))}
-}
-
-// Worker runs a chain. It is not safe for concurrent use. Once warm it does
-// not allocate.
-type Worker struct {
-	chain  *Chain
-	stream *rng.Stream
-	params []Params
-	buffer [2]Image
-	memory scratch
-	unfuse bool // for tests: take the general path
-	doing  string
-}
-
-// Apply runs src through the chain into dst, C×H×W of the chain's Out. What
-// is random depends on seed, epoch and index only. It panics if src is not of
-// the chain's In size or dst has another length than Out.
-func (w *Worker) Apply(dst []float32, src *Image, seed uint64, epoch, index int) {
-	c := w.chain
-	if src.Size != c.in || len(dst) != c.out.Elements() {
-		panic(fmt.Sprintf("pixel: a chain from %v to %v was given %v and %d values", c.in, c.out, src.Size, len(dst)))
-	}
-	for i := range c.pixels {
-		w.sample(&c.pixels[i], i, seed, epoch, index)
-	}
-	for i := range c.planes {
-		w.sample(&c.planes[i], len(c.pixels)+i, seed, epoch, index)
-	}
-	w.doing = "normalise"
-	if v, ok := w.fuse(); ok {
-		c.norm.ApplyWindow(dst, src, v)
-	} else {
-		c.norm.Apply(dst, w.applyPixels(src))
-	}
-	for i := range c.planes {
-		l, p := &c.planes[i], &w.params[len(c.pixels)+i]
-		w.doing = l.name
-		if !p.Skip {
-			l.planes.ApplyPlanes(dst, l.in, p)
-		}
-	}
-	w.doing = ""
-}
-
-// Doing names the transform that is running, for the report of a panic.
-func (w *Worker) Doing() string { return w.doing }
-
-func (w *Worker) sample(l *link, i int, seed uint64, epoch, index int) {
-	w.doing = l.name
-	w.stream.Reset(seed, epoch, index, l.key)
-	if l.pixels != nil {
-		w.params[i] = l.pixels.Sample(w.stream, l.in)
-	} else {
-		w.params[i] = l.planes.Sample(w.stream, l.in)
-	}
-	w.params[i].scratch = &w.memory
-}
-
-// fuse returns the single window that all transforms of pixels amount to, if
-// they do.
-func (w *Worker) fuse() (Window, bool) {
-	c := w.chain
-	if !c.movers || w.unfuse {
-		return Window{}, false
-	}
-	v := whole(c.in)
-	for i := range c.pixels {
-		l := &c.pixels[i]
-		if w.params[i].Skip {
-			continue
-		}
-		var ok bool
-		if v, ok = v.then(l.mover.Window(&w.params[i], l.in), c.in); !ok {
-			return Window{}, false
-		}
-	}
-	return v, true
-}
-
-// applyPixels runs the transforms of pixels one by one through two buffers.
-func (w *Worker) applyPixels(src *Image) *Image {
-	c := w.chain
-	next := 0
-	for i := range c.pixels {
-		l := &c.pixels[i]
-		w.doing = l.name
-		if w.params[i].Skip {
-			continue
-		}
-		dst := &w.buffer[next]
-		next = 1 - next
-		dst.Reset(l.out)
-		l.pixels.Apply(dst, src, &w.params[i])
-		src = dst
-	}
-	w.doing = "normalise"
-	return src
-}

@@ -230,7 +230,7 @@ func TestFusedEqualsGeneral(t *testing.T) {
 			if !slices.Equal(x, y) {
 				t.Fatalf("%v through %+v: fused %v\ngeneral %v", size, steps, x, y)
 			}
-			if _, ok := a.fuse(); ok {
+			if _, ok := a.fuse(size); ok {
 				fused++
 			}
 		}

@@ -63,10 +63,22 @@ func (c RandomResizedCrop) Sample(r *rng.Stream, in Size) (p Params) {
 	return p
 }
 
+// Wants implements Fitter.
+func (c RandomResizedCrop) Wants(p *Params, in Size) Wanted {
+	return Wanted{p.Int[0], p.Int[1], p.Int[2], p.Int[3], c.W, c.H}
+}
+
 // Apply implements Pixels.
 func (c RandomResizedCrop) Apply(dst, src *Image, p *Params) {
-	window := pil.Crop{X: p.Int[0], Y: p.Int[1], W: p.Int[2], H: p.Int[3]}
-	p.borrow().resizer.Resize(dst.view(), src.view(), window, c.Filter)
+	part := Whole(src)
+	c.ApplyPart(dst, &part, p)
+}
+
+// ApplyPart implements Fitter.
+func (c RandomResizedCrop) ApplyPart(dst *Image, src *Part, p *Params) {
+	x := src.across(p.Int[0], p.Int[0]+p.Int[2], float64(p.Int[2])/float64(c.W), 0)
+	y := src.down(p.Int[1], p.Int[1]+p.Int[3], float64(p.Int[3])/float64(c.H), 0)
+	p.borrow().resizer.Sample(dst.view(), src.view(), x, y, c.Filter)
 }
 
 // RandomResizedCropOptions are the recipe keys of a random resized crop.

@@ -47,8 +47,12 @@ type Params struct {
 
 // Info is what a transform may depend on.
 type Info struct {
-	// In is the size of the images that reach the transform.
+	// In is the size of the images that reach the transform. Where images
+	// vary it is the size that a chain's first transform gives them unless it
+	// says otherwise.
 	In Size
+	// Vary tells that the chain's images are of various sizes.
+	Vary bool
 	// Mean and Std are the data's per channel, of pixels scaled to [0, 1].
 	Mean, Std []float64
 }

@@ -34,9 +34,11 @@ type axis struct {
 type Crop struct{ X, Y, W, H int }
 
 // Grid says where the pixels of a result lie along one axis of the source:
-// the centre of pixel i is at Start + (First+i+½)·Step in the source, whose
-// pixel j covers j to j+1. Only the source's pixels Lo to Hi−1 are looked at.
+// the centre of pixel i is at Origin + Start + (First+i+½)·Step in the source,
+// whose pixel j covers j to j+1. Only the source's pixels Lo to Hi−1 are
+// looked at. Rounding is that of an image that begins at Origin.
 type Grid struct {
+	Origin      int
 	Start, Step float64
 	First       int
 	Lo, Hi      int
@@ -50,7 +52,7 @@ func (r *Resizer) Resize(dst, src Image, w Crop, f Filter) {
 }
 
 func whole(from, n, out int) Grid {
-	return Grid{Start: float64(from), Step: float64(n) / float64(out), Lo: from, Hi: from + n}
+	return Grid{Origin: from, Step: float64(n) / float64(out), Lo: from, Hi: from + n}
 }
 
 // Sample writes the pixels of src at the points of two grids to dst. Where a
@@ -109,7 +111,7 @@ func (r *Resizer) Sample(dst, src Image, x, y Grid, f Filter) {
 func (g Grid) plain() bool { return g.Step == 1 && g.Start == math.Trunc(g.Start) }
 
 // from is the pixel that the first point of a plain grid is the middle of.
-func (g Grid) from() int { return int(g.Start) + g.First }
+func (g Grid) from() int { return g.Origin + int(g.Start) + g.First }
 
 type window struct {
 	pix    []uint8
@@ -123,8 +125,8 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// support is the reach of a filter at its natural size.
-func (f Filter) support() float64 {
+// Support is the reach of a filter at its natural size.
+func (f Filter) Support() float64 {
 	switch f {
 	case Bilinear:
 		return 1
@@ -173,18 +175,18 @@ func sinc(x float64) float64 {
 // prepare computes the weights of out points. The first input pixels are
 // counted from the grid's Lo.
 func (a *axis) prepare(g Grid, out int, f Filter) {
-	start, in := g.Start-float64(g.Lo), g.Hi-g.Lo
+	from, to := g.Lo-g.Origin, g.Hi-g.Origin
 	stretch := max(g.Step, 1)
-	reach := f.support() * stretch
+	reach := f.Support() * stretch
 	a.stride = int(math.Ceil(reach))*2 + 1
 	a.first, a.count = grow(a.first, out), grow(a.count, out)
 	a.weights, a.scratch = grow(a.weights, out*a.stride), grow(a.scratch, a.stride)
 	a.negative = f == Bicubic || f == Lanczos
 	shrink := 1 / stretch
 	for i := range out {
-		centre := start + (float64(g.First+i)+0.5)*g.Step
-		lo := max(int(centre-reach+0.5), 0)
-		n := min(int(centre+reach+0.5), in) - lo
+		centre := g.Start + (float64(g.First+i)+0.5)*g.Step
+		lo := max(int(centre-reach+0.5), from)
+		n := min(int(centre+reach+0.5), to) - lo
 		if n < 1 {
 			panic(fmt.Sprintf("pil: point %d of %+v sees no pixel", i, g))
 		}
@@ -200,6 +202,6 @@ func (a *axis) prepare(g Grid, out int, f Filter) {
 			}
 			a.weights[i*a.stride+j] = int32(math.Copysign(0.5, w) + w*(1<<precision))
 		}
-		a.first[i], a.count[i] = lo, n
+		a.first[i], a.count[i] = lo-from, n
 	}
 }

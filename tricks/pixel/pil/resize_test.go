@@ -60,7 +60,7 @@ func TestSampleIsPartOfResize(t *testing.T) {
 		part.Pix = make([]uint8, part.W*part.H*3)
 		ox, oy := r.IntN(whole.W-part.W+1), r.IntN(whole.H-part.H+1)
 		sx, sy := float64(src.W)/float64(whole.W), float64(src.H)/float64(whole.H)
-		rs.Sample(part, src, Grid{0, sx, ox, 0, src.W}, Grid{0, sy, oy, 0, src.H}, f)
+		rs.Sample(part, src, Grid{Step: sx, First: ox, Hi: src.W}, Grid{Step: sy, First: oy, Hi: src.H}, f)
 		for y := range part.H {
 			a, b := part.Pix[y*part.W*3:(y+1)*part.W*3], whole.Pix[((oy+y)*whole.W+ox)*3:][:part.W*3]
 			if !slices.Equal(a, b) {
