@@ -280,8 +280,8 @@ target: {label_smoothing: {epsilon: 0.2}}
 	if set.Train.Len() != 40 || set.Validation.Len() != 20 || set.Test.Len() != 30 {
 		t.Errorf("%d, %d, %d images", set.Train.Len(), set.Validation.Len(), set.Test.Len())
 	}
-	for _, i := range set.Train.Index {
-		if slices.Contains(set.Validation.Index, i) {
+	for _, i := range listed(set.Train) {
+		if slices.Contains(listed(set.Validation), i) {
 			t.Errorf("image %d is in training and validation", i)
 		}
 	}

@@ -30,7 +30,8 @@ func Fingerprint(s *Subset) ([sha256.Size]byte, error) {
 	}
 	var img pixel.Image
 	var file []byte
-	for i, image := range s.Index {
+	for i := range s.Len() {
+		image := s.At(i)
 		numbers(h, image, s.Label(i))
 		var err error
 		switch {

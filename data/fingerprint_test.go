@@ -27,8 +27,8 @@ func TestFingerprint(t *testing.T) {
 		"a pixel":        Whole(set(func(p []uint8, _ []int, _ []string) { p[47]++ })),
 		"a label":        Whole(set(func(_ []uint8, l []int, _ []string) { l[3] = 0 })),
 		"a class's name": Whole(set(func(_ []uint8, _ []int, c []string) { c[1] = "c" })),
-		"order":          {Source: set(same), Index: []int{1, 0, 2, 3}},
-		"part":           {Source: set(same), Index: []int{0, 1, 2}},
+		"order":          Some(set(same), []uint32{1, 0, 2, 3}),
+		"part":           Some(set(same), []uint32{0, 1, 2}),
 	} {
 		f, err := Fingerprint(s)
 		if err != nil {

@@ -34,7 +34,7 @@ func (p *partners) Len() int { return p.set.Len() }
 
 // Read implements pixel.Partners.
 func (p *partners) Read(i int) (*pixel.Image, error) {
-	return p.memory.read(p.set.Source, p.set.Index[i])
+	return p.memory.read(p.set.Source, p.set.At(i))
 }
 
 // fitter brings images of any size to one: the largest window of its shape in

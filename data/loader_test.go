@@ -238,7 +238,7 @@ func TestEvaluation(t *testing.T) {
 func TestAugmentationBelongsToTheImage(t *testing.T) {
 	source := images(t, rgb, 20)
 	seen := map[int]uint64{}
-	for _, set := range []*Subset{Whole(source), {Source: source, Index: []int{19, 3, 7, 5}}} {
+	for _, set := range []*Subset{Whole(source), Some(source, []uint32{19, 3, 7, 5})} {
 		opt := trainOptions(t)
 		opt.Batch, opt.Epochs = 1, 1
 		l := start(t, set, opt)

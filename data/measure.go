@@ -16,7 +16,7 @@ func Measure(d *Dataset, r *recipe.Recipe) error {
 	n := min(d.Train.Len(), mostMeasured)
 	var memory source
 	return r.Measure(n, func(i int, m *pixel.Image) error {
-		at := d.Train.Index[int(int64(i)*int64(d.Train.Len())/int64(n))]
+		at := d.Train.At(int(int64(i) * int64(d.Train.Len()) / int64(n)))
 		img, err := memory.read(d.Train.Source, at)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Dataset{Name: "x", Classes: classes, Size: size, Train: &Subset{Source: all, Index: []int{1, 0}}}
+	d := &Dataset{Name: "x", Classes: classes, Size: size, Train: Some(all, []uint32{1, 0})}
 	r := recipe.Default()
 	if err := r.Set("augment=[mirror, {name: pca_colour, from: data}]"); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("hashes %s, %s, read back %s", before, after, again)
 	}
 	// What was measured stays, whatever the data is by then.
-	d.Train.Index = []int{2}
+	d.Train = Some(all, []uint32{2})
 	if err := Measure(d, back); err != nil {
 		t.Fatal(err)
 	}

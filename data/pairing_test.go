@@ -38,7 +38,7 @@ func TestSamplePairing(t *testing.T) {
 	}
 	opt := options(t)
 	opt.Batch = 2
-	l := start(t, &Subset{Source: source, Index: []int{0, 1}}, opt)
+	l := start(t, Some(source, []uint32{0, 1}), opt)
 	b, err := l.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -76,6 +76,6 @@ func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
 	b.err = nil
 	for i := range n {
 		at, repetition := s.at(first + i)
-		b.Indices[i], b.Labels[i], b.repeat[i] = l.set.Index[at], l.set.Label(at), repetition
+		b.Indices[i], b.Labels[i], b.repeat[i] = l.set.At(at), l.set.Label(at), repetition
 	}
 }

@@ -13,7 +13,7 @@ import (
 type Source interface {
 	// Len returns the number of images.
 	Len() int
-	// Size returns the size of every image.
+	// Size returns the size of every image; see Varied.
 	Size() pixel.Size
 	// Classes returns the names of the classes; labels are indices into it.
 	Classes() []string
@@ -66,34 +66,19 @@ func (m *Memory) Read(i int, dst *pixel.Image) error {
 	return nil
 }
 
-// Subset is some of the images of a source, in a fixed order.
-type Subset struct {
-	Source Source
-	// Index holds the chosen images' numbers in Source. They also name the
-	// images' random streams, so an image is augmented alike in any subset.
-	Index []int
+// Varied is a Source whose images are brought to Size by the first transform
+// of a chain: Read gives them in sizes of their own. Every Encoded is one.
+type Varied interface {
+	Source
+	// Varies tells whether sizes differ.
+	Varies() bool
 }
 
-// Whole returns the subset of all images of a source.
-func Whole(s Source) *Subset {
-	sub := &Subset{Source: s, Index: make([]int, s.Len())}
-	for i := range sub.Index {
-		sub.Index[i] = i
+// varies tells whether a source's images need a chain for images of any size.
+func varies(s Source) bool {
+	if v, ok := s.(Varied); ok {
+		return v.Varies()
 	}
-	return sub
-}
-
-// Len returns the number of images.
-func (s *Subset) Len() int { return len(s.Index) }
-
-// Label returns the label of the subset's image i.
-func (s *Subset) Label(i int) int { return s.Source.Label(s.Index[i]) }
-
-// Counts returns how many images of each class the subset has.
-func (s *Subset) Counts() []int {
-	counts := make([]int, len(s.Source.Classes()))
-	for i := range s.Index {
-		counts[s.Label(i)]++
-	}
-	return counts
+	_, ok := s.(Encoded)
+	return ok
 }

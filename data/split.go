@@ -1,7 +1,6 @@
 package data
 
 import (
-	"slices"
 	"sort"
 
 	"github.com/ortrain/ortrain/tricks/rng"
@@ -57,32 +56,38 @@ func (s *Subset) Limit(n int, seed uint64) *Subset {
 }
 
 // byClass returns the positions of each class's images.
-func (s *Subset) byClass() [][]int {
-	classes := make([][]int, len(s.Source.Classes()))
-	for i := range s.Index {
+func (s *Subset) byClass() [][]uint32 {
+	counts := s.Counts()
+	classes, all := make([][]uint32, len(counts)), make([]uint32, s.n)
+	for c, n := range counts {
+		classes[c], all = all[:0:n], all[n:]
+	}
+	for i := range s.n {
 		l := s.Label(i)
-		classes[l] = append(classes[l], i)
+		classes[l] = append(classes[l], uint32(i))
 	}
 	return classes
 }
 
 // choose takes quota[c] random positions of each class c.
-func (s *Subset) choose(classes [][]int, quota []int, key uint64) (taken, rest *Subset) {
-	chosen := make([]bool, s.Len())
+func (s *Subset) choose(classes [][]uint32, quota []int, key uint64) (taken, rest *Subset) {
+	chosen := make([]bool, s.n)
+	n := 0
 	for c, members := range classes {
 		p := rng.NewKeyedPermutation(len(members), rng.Mix(key, uint64(c)))
 		for i := range quota[c] {
 			chosen[members[p.At(i)]] = true
 		}
+		n += quota[c]
 	}
-	taken, rest = &Subset{Source: s.Source}, &Subset{Source: s.Source}
-	for i, image := range s.Index {
-		if chosen[i] {
-			taken.Index = append(taken.Index, image)
-		} else {
-			rest.Index = append(rest.Index, image)
+	taken, rest = Some(s.Source, make([]uint32, 0, n)), Some(s.Source, make([]uint32, 0, s.n-n))
+	for i, yes := range chosen {
+		into := rest
+		if yes {
+			into = taken
 		}
+		into.index = append(into.index, uint32(s.At(i)))
 	}
-	taken.Index, rest.Index = slices.Clip(taken.Index), slices.Clip(rest.Index)
+	taken.n, rest.n = len(taken.index), len(rest.index)
 	return taken, rest
 }

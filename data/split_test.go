@@ -39,12 +39,12 @@ func TestSplit(t *testing.T) {
 		if taken.Len() != n || rest.Len() != 200-n {
 			t.Fatalf("%d: %d and %d", n, taken.Len(), rest.Len())
 		}
-		both := slices.Concat(taken.Index, rest.Index)
+		both := slices.Concat(listed(taken), listed(rest))
 		slices.Sort(both)
-		if !slices.Equal(both, set.Index) {
+		if !slices.Equal(both, listed(set)) {
 			t.Errorf("%d: not a partition", n)
 		}
-		if !slices.IsSorted(taken.Index) || !slices.IsSorted(rest.Index) {
+		if !slices.IsSorted(listed(taken)) || !slices.IsSorted(listed(rest)) {
 			t.Errorf("%d: not in order", n)
 		}
 		for c, got := range perClass(taken) {
@@ -57,7 +57,7 @@ func TestSplit(t *testing.T) {
 	a, _ := set.Split(20, 5)
 	b, _ := set.Split(20, 5)
 	c, _ := set.Split(20, 6)
-	if !slices.Equal(a.Index, b.Index) || slices.Equal(a.Index, c.Index) {
+	if !slices.Equal(listed(a), listed(b)) || slices.Equal(listed(a), listed(c)) {
 		t.Error("the split is not a function of the seed")
 	}
 }
@@ -74,12 +74,12 @@ func TestLimit(t *testing.T) {
 		}
 	}
 	small, large := set.Limit(10, 3), set.Limit(60, 3)
-	for _, i := range small.Index {
-		if !slices.Contains(large.Index, i) {
+	for _, i := range listed(small) {
+		if !slices.Contains(listed(large), i) {
 			t.Errorf("image %d is in a limit of 10 but not of 60", i)
 		}
 	}
-	if slices.Equal(set.Limit(10, 3).Index, set.Limit(10, 4).Index) {
+	if slices.Equal(listed(set.Limit(10, 3)), listed(set.Limit(10, 4))) {
 		t.Error("the limit does not depend on the seed")
 	}
 }
@@ -94,7 +94,7 @@ func TestStats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mean, std, err := Stats(&Subset{Source: m, Index: []int{1, 0}})
+	mean, std, err := Stats(Some(m, []uint32{1, 0}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,3 +108,6 @@ func TestStats(t *testing.T) {
 		t.Error("statistics of nothing")
 	}
 }
+
+// numbers lists a subset's images.
+func listed(s *Subset) []int { return slices.Collect(s.All()) }

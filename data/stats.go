@@ -15,7 +15,7 @@ func Stats(s *Subset) (mean, std []float64, err error) {
 	channels := s.Source.Size().C
 	counts := make([][256]uint64, channels)
 	var img pixel.Image
-	for _, i := range s.Index {
+	for i := range s.All() {
 		if err := s.Source.Read(i, &img); err != nil {
 			return nil, nil, fmt.Errorf("image %d: %w", i, err)
 		}

@@ -91,13 +91,13 @@ func known(s Source, l *written, unknown int) *Subset {
 	if unknown == 0 {
 		return Whole(s)
 	}
-	sub := &Subset{Source: s, Index: make([]int, 0, s.Len()-unknown)}
+	index := make([]uint32, 0, s.Len()-unknown)
 	for i := range s.Len() {
 		if l.class[l.ids.At(i)] != vocabulary.Unknown {
-			sub.Index = append(sub.Index, i)
+			index = append(index, uint32(i))
 		}
 	}
-	return sub
+	return Some(s, index)
 }
 
 // ClassesFile is a list of class names, one a line, class 0 first, beside

@@ -57,7 +57,7 @@ func consistent(t *testing.T, set *Dataset, names ...string) {
 		if part.Len() == 0 {
 			t.Error("an empty part")
 		}
-		for i, at := range part.Index {
+		for i, at := range listed(part) {
 			e := part.Source.(Encoded)
 			if err := e.Read(at, &img); err != nil {
 				t.Error(err)

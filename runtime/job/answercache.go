@@ -155,10 +155,10 @@ func (c *answerCache) fill(ctx context.Context, r *recipe.Recipe, d *data.Datase
 	if c == nil || !c.plain {
 		return nil
 	}
-	lacking := &data.Subset{Source: d.Train.Source}
+	var missing []uint32
 	damaged := 0
 	row := make([]float32, c.row)
-	for _, image := range d.Train.Index {
+	for image := range d.Train.All() {
 		ok, err := c.store.Read(image, row)
 		if errors.Is(err, logits.ErrDamaged) {
 			damaged++
@@ -166,12 +166,13 @@ func (c *answerCache) fill(ctx context.Context, r *recipe.Recipe, d *data.Datase
 			return fmt.Errorf("teacher.cache: %w", err)
 		}
 		if !ok {
-			lacking.Index = append(lacking.Index, image)
+			missing = append(missing, uint32(image))
 		}
 	}
-	if lacking.Len() == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
+	lacking := data.Some(d.Train.Source, missing)
 	if damaged > 0 {
 		note(fmt.Sprintf("%s: %d rows were damaged; computed anew", c.store.Path(), damaged))
 	}

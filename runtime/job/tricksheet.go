@@ -59,12 +59,12 @@ func TrickSheet(c TrickSheetConfig) ([]TrickRow, error) {
 		return nil, fmt.Errorf("there is no training image %d: %s has 0 to %d", c.Image, d.Name, d.Train.Len()-1)
 	}
 	var img pixel.Image
-	at := d.Train.Index[c.Image]
+	at := d.Train.At(c.Image)
 	if err := d.Train.Source.Read(at, &img); err != nil {
 		return nil, fmt.Errorf("image %d: %w", at, err)
 	}
 	var other pixel.Image
-	next := d.Train.Index[(c.Image+1)%d.Train.Len()]
+	next := d.Train.At((c.Image + 1) % d.Train.Len())
 	if err := d.Train.Source.Read(next, &other); err != nil {
 		return nil, fmt.Errorf("image %d: %w", next, err)
 	}
