@@ -223,7 +223,11 @@ func freeFolder(r *recipe.Recipe) (string, error) {
 }
 
 func howToContinue(dir string) string {
-	if _, err := os.Stat(filepath.Join(dir, job.CheckpointFile)); err != nil {
+	begun := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, job.CheckpointFile))
+		return err == nil
+	}
+	if !begun(dir) && !begun(job.GenerationDir(dir, 1)) {
 		return "stopped before the first checkpoint; there is nothing to continue"
 	}
 	return "stopped; continue with: ortrain train --resume --out " + shellWord(dir)
@@ -252,6 +256,7 @@ func (e *environment) printResult(r job.Result) {
 	for _, f := range []struct{ name, what string }{
 		{job.ModelFile, "the trained model, ready to deploy"},
 		{job.CheckpointFile, "the state to resume from"},
+		{job.GenerationsFile, "what each generation reached"},
 		{job.MetricsFile, "one row an epoch"},
 		{job.CurvesFile, "loss, accuracy and learning rate"},
 		{job.RecipeFile, "the full recipe"},

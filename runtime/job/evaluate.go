@@ -61,6 +61,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	r := recipe.Default()
 	if c.Run != "" {
 		var err error
+		c.Run = lastGeneration(c.Run)
 		if err = checkRun(c.Run); err != nil {
 			return EvalResult{}, err
 		}
@@ -239,6 +240,7 @@ func widen(v []float32) []float64 {
 // statistics in one ONNX file with a dynamic batch and the metadata that
 // Predict reads. If out ends in .safetensors, it writes the named tensors alone.
 func Export(run, out string) error {
+	run = lastGeneration(run)
 	if err := checkRun(run); err != nil {
 		return err
 	}

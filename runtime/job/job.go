@@ -46,6 +46,8 @@ type Config struct {
 	Library string
 	// Reporter is told how the run goes; nil is silent.
 	Reporter Reporter
+
+	begin func() error // called before the run folder is written to
 }
 
 // Reporter receives a run's progress. Its methods are called one at a time and

@@ -79,6 +79,14 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if c.Reporter == nil {
 		c.Reporter = silent{}
 	}
+	if r := c.chain(); r != nil {
+		return trainChain(ctx, c, r)
+	}
+	return trainOne(ctx, c)
+}
+
+// trainOne carries out a single run.
+func trainOne(ctx context.Context, c Config) (Result, error) {
 	t := &run{cfg: c}
 	defer t.close()
 	if err := t.prepare(); err != nil {
@@ -178,6 +186,11 @@ func (t *run) prepare() error {
 
 // write lays out the run folder.
 func (t *run) write(set *artifact.Set) error {
+	if t.cfg.begin != nil {
+		if err := t.cfg.begin(); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(t.cfg.Out, 0o755); err != nil {
 		return fmt.Errorf("cannot make output folder %s: %w", t.cfg.Out, err)
 	}
