@@ -70,7 +70,7 @@ func newApp(out, err *stream) *cli.App {
 		DisableSliceFlagSeparator: true, // --set augment=[crop, mirror]
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
-			env.train(), env.eval(), env.export(), env.predict(), env.inspect(),
+			env.train(), env.eval(), env.export(), env.predict(), env.serve(), env.inspect(),
 			env.preview(), env.schedule(), env.lrFind(), env.doctor(), env.list(), env.tricks(), env.version(),
 		},
 	}
@@ -117,8 +117,18 @@ func run(ctx context.Context, args []string, out, err *stream) (code int) {
 		err.println("stopped")
 		return exitInterrupted
 	}
-	err.println(err.red("ortrain:") + " " + oneLine(problem.Error()))
+	for _, p := range each(problem) {
+		err.println(err.red("ortrain:") + " " + oneLine(p.Error()))
+	}
 	return exitError
+}
+
+// each returns the errors that a command joined, each of which gets its line.
+func each(problem error) []error {
+	if joined, ok := problem.(interface{ Unwrap() []error }); ok && strings.Contains(problem.Error(), "\n") {
+		return joined.Unwrap()
+	}
+	return []error{problem}
 }
 
 // stopped is the outcome of a run that the user interrupted.

@@ -147,6 +147,8 @@ func flagProblem(c *cli.Command, err error) string {
 			takes = "a whole number from 0 on"
 		case *cli.Float64Flag:
 			takes = "a number"
+		case *cli.DurationFlag:
+			takes = "a time such as 2ms or 10s"
 		case *cli.BoolFlag:
 			takes = "no value, or true or false"
 		}

@@ -168,9 +168,14 @@ func (s *stem) middle(x, height, width, h, w string, even bool) string {
 	return s.do("Slice", "cropped", []string{x, starts, ends, s.ints(2, 3)})
 }
 
+// resize gives x N×C×H×W a height and width. All four sizes are named:
+// ONNX Runtime, where it moves the Transpose behind the Resize, mistakes the
+// sizes of some axes for those of all.
 func (s *stem) resize(x, size string) string {
+	rest := s.do("Shape", "batch_channels", []string{x}, onnx.AttrInt("start", 0), onnx.AttrInt("end", 2))
+	size = s.do("Concat", "all_sizes", []string{rest, size}, onnx.AttrInt("axis", 0))
 	return s.do("Resize", "resized", []string{x, "", "", size},
 		onnx.AttrString("mode", s.mode), onnx.AttrFloat("cubic_coeff_a", -0.5),
 		onnx.AttrInt("antialias", 1), onnx.AttrInt("exclude_outside", 1),
-		onnx.AttrString("coordinate_transformation_mode", "half_pixel"), onnx.AttrInts("axes", 2, 3))
+		onnx.AttrString("coordinate_transformation_mode", "half_pixel"))
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/classify"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
@@ -149,22 +150,17 @@ type EvalResult struct {
 
 // PredictConfig says which images to classify with which model.
 type PredictConfig struct {
-	ONNX    string
-	Images  []string
-	TopK    int // 0 means 5
-	Threads int
-	Library string
+	ONNX   string
+	Images []string
+	TopK   int // 0 means 5
+	// Declared goes before what the model's metadata says.
+	Declared runtime.ModelInfo
+	Threads  int
+	Library  string
 }
 
 // Prediction is the answer for one image file, most likely class first.
 type Prediction struct {
-	File    string       `json:"file"`
-	Classes []ClassScore `json:"classes"`
-}
-
-// ClassScore is one class and its probability.
-type ClassScore struct {
-	Index       int     `json:"index"`
-	Name        string  `json:"name"`
-	Probability float64 `json:"probability"`
+	File    string           `json:"file"`
+	Classes []classify.Class `json:"classes"`
 }

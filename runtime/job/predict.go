@@ -1,90 +1,85 @@
 package job
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
+	"io"
+	"os"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/runtime/classify"
 )
 
-// Predict classifies image files with an ONNX classifier whose metadata says
-// how to normalise them. Images of other sizes are scaled and cut to the
-// model's. The first file that cannot be read ends it.
+// OpenClassifier opens ONNX Runtime, from an explicit path unless library is
+// empty, and loads a classifier to be used with images. The caller closes it.
+func OpenClassifier(onnx, library string, o classify.Options) (*classify.Model, error) {
+	if _, err := openLibrary(library); err != nil {
+		return nil, err
+	}
+	return classify.Open(onnx, o)
+}
+
+// Predict classifies image files. One that cannot be read does not keep the
+// others from being classified: the answers are those of the good files, in
+// their order, and the error joins one for each of the others (errors.Join).
 func Predict(ctx context.Context, c PredictConfig) ([]Prediction, error) {
 	if len(c.Images) == 0 {
 		return nil, errors.New("no images given")
 	}
-	if _, err := openLibrary(c.Library); err != nil {
-		return nil, err
-	}
-	k, err := runtime.NewClassifier(c.ONNX, runtime.Options{Threads: c.Threads})
+	m, err := OpenClassifier(c.ONNX, c.Library, classify.Options{Runtime: runtime.Options{Threads: c.Threads}, Declared: c.Declared})
 	if err != nil {
 		return nil, err
 	}
-	defer k.Close()
-	in, info := k.Image(), k.Info()
-	size := pixel.Size{W: in[2], H: in[1], C: in[0]}
-	if info.Mean == nil {
-		return nil, fmt.Errorf("%s does not say how its input is normalised (metadata %q and %q); export it with this program", c.ONNX, runtime.MetaMean, runtime.MetaStd)
+	defer m.Close()
+	top := c.TopK
+	if top < 1 {
+		top = 5
 	}
-	chain, err := pixel.NewChain(pixel.Info{In: size, Mean: widen(info.Mean), Std: widen(info.Std)})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.ONNX, err)
-	}
-	worker := chain.NewWorker()
-	planes := make([]float32, in[0]*in[1]*in[2])
 	var out []Prediction
-	for _, path := range c.Images {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	var bad []error
+	for at := 0; at < len(c.Images); at += classify.DefaultBatch {
+		var files []string
+		var inputs []*classify.Input
+		for _, path := range c.Images[at:min(at+classify.DefaultBatch, len(c.Images))] {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			in, err := decodeFile(m, path)
+			if err != nil {
+				bad = append(bad, err)
+				continue
+			}
+			files, inputs = append(files, path), append(inputs, in)
 		}
-		img, err := data.ReadImage(path, size)
+		answers, err := m.Run(ctx, inputs...)
 		if err != nil {
 			return nil, err
 		}
-		worker.Apply(planes, img, 0, 0, 0)
-		logits, err := k.Logits(planes, 1)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		out = append(out, Prediction{File: path, Classes: rank(logits, info.ClassNames, c.TopK)})
-	}
-	return out, nil
-}
-
-// rank returns the k most likely classes, 5 if k is 0.
-func rank(logits []float32, names []string, k int) []ClassScore {
-	p := softmax(logits)
-	scores := make([]ClassScore, len(p))
-	for i, v := range p {
-		scores[i] = ClassScore{Index: i, Name: fmt.Sprint(i), Probability: v}
-		if i < len(names) {
-			scores[i].Name = names[i]
+		for i, a := range answers {
+			out = append(out, Prediction{File: files[i], Classes: a.Top(top)})
 		}
 	}
-	slices.SortStableFunc(scores, func(a, b ClassScore) int { return cmp.Compare(b.Probability, a.Probability) })
-	if k < 1 {
-		k = 5
-	}
-	return scores[:min(k, len(scores))]
+	return out, errors.Join(bad...)
 }
 
-func softmax(logits []float32) []float64 {
-	top := float64(slices.Max(logits))
-	p := make([]float64, len(logits))
-	sum := 0.0
-	for i, v := range logits {
-		p[i] = math.Exp(float64(v) - top)
-		sum += p[i]
+func decodeFile(m *classify.Model, path string) (*classify.Input, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	for i := range p {
-		p[i] /= sum
+	defer f.Close()
+	file, err := io.ReadAll(io.LimitReader(f, data.MaxFile+1))
+	if err != nil {
+		return nil, err
 	}
-	return p
+	if len(file) > data.MaxFile {
+		return nil, fmt.Errorf("%s: an image file of more than %d MiB", path, data.MaxFile>>20)
+	}
+	in, err := m.Decode(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return in, nil
 }
