@@ -12,11 +12,12 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup build demo test vet format lint bench parity readme clean tools-go
+.PHONY: help setup build kernels demo test vet format lint bench parity readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
 	@echo 'make build   bin/ortrain'
+	@echo 'make kernels build the optional kernel library (needs g++ and oneDNN: apt-get install libdnnl-dev)'
 	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (2 to 3 minutes)'
 	@echo 'make test    set-up, formatting, vet, and every test'
 	@echo 'make lint    staticcheck'
@@ -35,6 +36,10 @@ tools-go:
 # The installer says what to do when neither npm nor pip is there.
 setup: tools-go
 	$(GO) run -buildvcs=false ./tools/fetch-onnxruntime
+
+# Optional: training works without it, and is faster with it.
+kernels: tools-go
+	@GO='$(GO)' runtime/kernels/build.sh
 
 build: tools-go
 	$(GOBUILD) -o bin/ortrain ./cmd/ortrain

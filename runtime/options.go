@@ -48,6 +48,8 @@ type Options struct {
 	Profile string
 	// OptimizedModel, if set, is where the graph is written as it is run.
 	OptimizedModel string
+	// Kernels, if set, adds the kernel library's operators.
+	Kernels *Kernels
 	// Config passes further session settings by their ONNX Runtime keys.
 	Config map[string]string
 }
@@ -115,6 +117,9 @@ func (o Options) build() (*ort.SessionOptions, error) {
 		set = append(set, n.AddSessionConfigEntry(key, value))
 	}
 	set = append(set, sessionProviders[o.Provider](n))
+	if o.Kernels != nil {
+		set = append(set, o.Kernels.addTo(n))
+	}
 	for _, err := range set {
 		if err != nil {
 			n.Destroy()

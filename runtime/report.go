@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -23,6 +24,10 @@ type Report struct {
 	Minimum   string   `json:"minimum_version"`
 	Platform  string   `json:"platform"`
 	CPU       string   `json:"cpu"`
+	// Kernels is the kernel library's file, empty where there is none;
+	// KernelsProblem says what is wrong with one that is there.
+	Kernels        string `json:"kernels"`
+	KernelsProblem string `json:"kernels_problem,omitempty"`
 	// Threads is what sessions use when they are not told (DefaultThreads).
 	Threads int `json:"threads"`
 }
@@ -36,6 +41,11 @@ func Examine(explicit string) Report {
 		Pinned: PinnedVersion, Minimum: MinVersion,
 		Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
 		CPU:      CPUName(), Threads: DefaultThreads(),
+	}
+	if k, err := FindKernels(); err == nil {
+		r.Kernels = k.Path
+	} else if !errors.Is(err, ErrNoKernels) {
+		r.KernelsProblem = err.Error()
 	}
 	_, r.Candidates, _ = s.run(explicit, true)
 	lib, err := s.find(explicit)

@@ -86,6 +86,12 @@ func NewTrainer(dir string, o Options) (*Trainer, error) {
 		return nil, fmt.Errorf("%s is arranged for blocks of %d channels, ONNX Runtime on this machine has %d: build the artifacts here (resuming a run does)",
 			filepath.Join(dir, artifact.StepFile), m.Block, have)
 	}
+	if m.Kernels != 0 {
+		if o.Kernels, err = FindKernels(); err != nil {
+			return nil, fmt.Errorf("%s needs the kernel library: %w; or build the artifacts anew without it (resuming a run does)",
+				filepath.Join(dir, artifact.StepFile), err)
+		}
+	}
 	session, err := NewSession(filepath.Join(dir, artifact.StepFile), o)
 	if err != nil {
 		return nil, err

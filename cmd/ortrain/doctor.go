@@ -56,6 +56,14 @@ func (e *environment) runDoctor(c *cli.Context) error {
 		e.note("providers: %s", strings.Join(d.Providers, ", "))
 	}
 	e.mark(true, "%s, %s, %s by default", d.Platform, d.CPU, plural(d.Threads, "thread"))
+	switch {
+	case d.KernelsProblem != "":
+		e.mark(false, "%s", d.KernelsProblem)
+	case d.Kernels != "":
+		e.mark(true, "kernel library: %s", d.Kernels)
+	default:
+		e.out.printf(" -  %s\n", e.out.faint("no kernel library: training works without it; 'make kernels' builds one that makes it faster"))
+	}
 	e.mark(true, "JPEG files are decoded by %s", d.Decoder)
 	if s := d.SelfTest; s.Run {
 		if s.Problem == "" {

@@ -125,6 +125,9 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 		Optimizer: OptimizerInfo{Name: s.Optimizer, Options: options},
 		Batch:     s.Batch, Lowering: provider, Opset: lower.Opset, Block: s.Lowering.Block, Seed: s.Seed,
 	}
+	if s.Lowering.Kernels {
+		m.Kernels = lower.KernelVersion
+	}
 	layout := model.Layout(cfg, s.Batch)
 	for _, r := range layout.Random {
 		m.Random = append(m.Random, RandomInfo{

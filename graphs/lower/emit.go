@@ -31,6 +31,9 @@ type Emitter struct {
 	// layout N×C×H×W and in channel blocks; reserved the name under which a
 	// value leaves the graph.
 	plain, blocked, reserved map[*ir.Value]string
+	// sums holds what a norm's gradient needs and has been summed up already:
+	// Σdy and Σdy·(x − mean).
+	sums map[*ir.Node][2]string
 
 	taken   map[string]bool
 	consts  map[string]string
@@ -48,6 +51,7 @@ func newEmitter(g *ir.Graph, o Options) *Emitter {
 		plain:    map[*ir.Value]string{},
 		blocked:  map[*ir.Value]string{},
 		reserved: map[*ir.Value]string{},
+		sums:     map[*ir.Node][2]string{},
 		taken:    map[string]bool{},
 		consts:   map[string]string{},
 		shared:   map[string]string{},
@@ -268,7 +272,7 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 		Graph:           e.graph,
 		OpsetImport:     []*onnx.OperatorSetIdProto{{Version: Opset}},
 	}
-	for _, d := range []string{microsoft, nchwc} {
+	for _, d := range []string{microsoft, nchwc, KernelDomain} {
 		if e.domains[d] {
 			m.OpsetImport = append(m.OpsetImport, &onnx.OperatorSetIdProto{Domain: d, Version: 1})
 		}

@@ -14,6 +14,8 @@ import (
 //	BatchNormTrain → Add
 //	ConvGradInput → Add         (on blocks)
 //
+// and, with the kernel library, those of kernels.go.
+//
 // The normalised map and the sum are then never stored. That is possible only
 // where nothing else reads them; the backward pass needs the norm's input and
 // the output of Relu, not what lies between.
@@ -25,10 +27,15 @@ func (e *Emitter) fuse() {
 		switch n.Op.(type) {
 		case ir.BatchNormTrain:
 			e.fuseNorm(n)
+		case ir.Conv:
+			e.fuseConvSum(n)
 		case ir.ConvGradInput:
-			e.fuseGradSum(n)
+			if e.fuseGradChain(n); !e.skip[n] {
+				e.fuseGradSum(n)
+			}
 		}
 	}
+	e.fuseFlat()
 }
 
 func (e *Emitter) fuseNorm(norm *ir.Node) {
@@ -36,11 +43,7 @@ func (e *Emitter) fuseNorm(norm *ir.Node) {
 	y := norm.Out[0]
 	var z *ir.Value
 	if add := e.soleReader(y, ir.Binary{F: ir.Add}); add != nil {
-		other := add.In[0]
-		if other == y {
-			other = add.In[1]
-		}
-		if other.Shape.Equal(y.Shape) {
+		if other := otherInput(add, y); other.Shape.Equal(y.Shape) {
 			z, y = other, add.Out[0]
 			chain = append(chain, add)
 		}
@@ -76,10 +79,7 @@ func (e *Emitter) fuseGradSum(grad *ir.Node) {
 	if add == nil {
 		return
 	}
-	other := add.In[0]
-	if other == grad.Out[0] {
-		other = add.In[1]
-	}
+	other := otherInput(add, grad.Out[0])
 	op := grad.Op.(ir.ConvGradInput)
 	if _, ok := flippedPad(op, grad.In[1].Shape); !ok || !e.gradBlocked(grad) || !other.Shape.Equal(grad.Out[0].Shape) {
 		return

@@ -61,6 +61,9 @@ type Options struct {
 	// that will run the model (runtime.ChannelBlock tells: 8 or 16); 0 keeps to
 	// the plain layout, which runs anywhere.
 	Block int
+	// Kernels allows the operators of the kernel library, which the session that
+	// runs the model must have loaded. They need Block, and Threads.
+	Kernels bool
 	// Forms forces a form, by operator kind. A node of that kind to which the
 	// form does not apply is an error wrapping ErrForm.
 	Forms map[string]string

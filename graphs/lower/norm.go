@@ -63,10 +63,15 @@ func emitBatchNormTrain(e *Emitter, n *ir.Node) bool {
 type terms struct {
 	a, b    string
 	blocked bool
+	// kernel leaves the map to the kernel library, which takes the statistics.
+	kernel bool
 }
 
 // normTerms emits the statistics of a norm in the layout that suits its input.
 func (e *Emitter) normTerms(n *ir.Node) terms {
+	if e.kernelMap(n.In[0]) {
+		return e.kernelTerms(n)
+	}
 	if e.normBlocked(n) {
 		return e.blockedTerms(n)
 	}
@@ -93,6 +98,10 @@ func (e *Emitter) plainTerms(n *ir.Node) terms {
 // apply emits out = act(a·x + b + z), the rest of a norm and of what is fused
 // with it; z may be nil.
 func (e *Emitter) apply(n *ir.Node, t terms, z *ir.Value, relu bool, out *ir.Value) {
+	if t.kernel {
+		e.applyKernel(n, z, relu, out)
+		return
+	}
 	x, s := n.In[0], n.In[0].Shape
 	zn := ""
 	if t.blocked {

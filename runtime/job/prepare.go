@@ -24,7 +24,15 @@ func openLibrary(explicit string) (runtime.Library, error) {
 	if err != nil {
 		return lib, err
 	}
-	return lib, runtime.Open(lib)
+	if err := runtime.Open(lib); err != nil {
+		return lib, err
+	}
+	// A kernel library that is there and does not work is not passed over in
+	// silence.
+	if _, err := runtime.FindKernels(); err != nil && !errors.Is(err, runtime.ErrNoKernels) {
+		return lib, err
+	}
+	return lib, nil
 }
 
 // openData opens the data set of a resolved recipe and completes the recipe by
@@ -78,7 +86,7 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
 		Lowering: lower.Options{
-			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(),
+			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(), Kernels: haveKernels(),
 			Metadata: modelInfo(r, d).Metadata()},
 	}
 }
@@ -93,6 +101,12 @@ func focal(r *recipe.Recipe) artifact.Focal {
 		f.Alpha = *r.Focal.Alpha
 	}
 	return f
+}
+
+// haveKernels reports whether the kernel library can be used here.
+func haveKernels() bool {
+	_, err := runtime.FindKernels()
+	return err == nil && runtime.ChannelBlock() != 0
 }
 
 func threads(n int) int {

@@ -2,6 +2,7 @@
 package ortest
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -20,6 +21,16 @@ func Open(t testing.TB) runtime.Library {
 		t.Fatal(err)
 	}
 	return lib
+}
+
+// Kernels returns the kernel library, nil where none is built: what needs it
+// is then not tested. A broken one panics.
+func Kernels() *runtime.Kernels {
+	k, err := runtime.FindKernels()
+	if err != nil && !errors.Is(err, runtime.ErrNoKernels) {
+		panic(err)
+	}
+	return k
 }
 
 // Graph is a small model for a test.

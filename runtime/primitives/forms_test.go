@@ -165,14 +165,23 @@ func poisoned(inputs map[string]reference.Tensor) map[string]reference.Tensor {
 	return p
 }
 
-// variants are the layouts a graph is lowered for here: the plain one, and the
-// blocked one where the machine has it.
+// variants are the ways a graph is lowered for here: plain, in the blocked
+// layout where the machine has it, and with the kernel library where it is
+// built.
 func variants() map[string]lower.Options {
 	v := map[string]lower.Options{"plain": {Provider: "cpu"}}
 	if b := runtime.ChannelBlock(); b != 0 {
 		v["blocks"] = lower.Options{Provider: "cpu", Block: b}
+		if ortest.Kernels() != nil {
+			v["kernels"] = kernels()
+		}
 	}
 	return v
+}
+
+// kernels lowers for the kernel library, with work divided in two.
+func kernels() lower.Options {
+	return lower.Options{Provider: "cpu", Block: runtime.ChannelBlock(), Kernels: true, Threads: 2}
 }
 
 // TestForms runs every operator in every form, and as the cost rule chooses in
@@ -182,6 +191,9 @@ func TestForms(t *testing.T) {
 	for _, kind := range slices.Sorted(maps.Keys(allCases())) {
 		cases := allCases()[kind]
 		for layout, o := range variants() {
+			if o.Kernels && !slices.Contains(lower.Forms(kind), "kernel") {
+				continue
+			}
 			t.Run(kind+"/chosen_"+layout, func(t *testing.T) {
 				t.Parallel()
 				if kept := applicable(t, cases, o); len(kept) < len(cases) {
@@ -198,6 +210,13 @@ func TestForms(t *testing.T) {
 					if o.Block = runtime.ChannelBlock(); o.Block == 0 {
 						t.Skip("ONNX Runtime has no blocked layout on this machine")
 					}
+				}
+				if form == "kernel" {
+					if ortest.Kernels() == nil {
+						t.Skip("there is no kernel library: make kernels builds it")
+					}
+					o = kernels()
+					o.Forms = map[string]string{kind: form}
 				}
 				// A form that serves hardly any shape is not tested by these
 				// cases, whatever the outcome.

@@ -39,7 +39,7 @@ func open(t testing.TB, name string, m *onnx.ModelProto) session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSessionFromBytes(name, data, runtime.Options{Threads: 1})
+	s, err := runtime.NewSessionFromBytes(name, data, runtime.Options{Threads: 1, Kernels: ortest.Kernels()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ortrain/ortrain/runtime"
 )
 
 func main() {
@@ -35,7 +37,7 @@ func main() {
 	flag.IntVar(&c.size, "size", 32, "height and width of the images")
 	flag.IntVar(&c.classes, "classes", 10, "classes")
 	flag.IntVar(&c.threads, "threads", 2, "threads")
-	flag.StringVar(&c.layout, "layout", "both", "our layouts to time: plain, blocked or both")
+	flag.StringVar(&c.layout, "layout", "all", "our forms to time: plain, blocked, kernels (the kernel library, if it is built), or all")
 	flag.BoolVar(&c.spinning, "spinning", false, "let our idle threads spin")
 	rounds := flag.Int("rounds", 7, "turns of each implementation")
 	steps := flag.Int("steps", 5, "steps in a turn")
@@ -178,8 +180,13 @@ func drive(c config, rounds, steps int, python string, oursOnly bool, out string
 		}
 	}
 	layouts := []string{c.layout}
-	if c.layout == "both" {
+	if c.layout == "all" {
 		layouts = []string{"plain", "blocked"}
+		if _, err := runtime.FindKernels(); err == nil {
+			layouts = append(layouts, "kernels")
+		} else {
+			fmt.Fprintln(os.Stderr, "without the kernel library:", err)
+		}
 	}
 	for _, l := range layouts {
 		if err := add("ortrain "+l, append([]string{self, "-layout", l, "-spinning=" + strconv.FormatBool(c.spinning)}, c.args()...)...); err != nil {

@@ -31,10 +31,16 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 	if c.layout != "plain" {
 		block = runtime.ChannelBlock()
 	}
+	kernels := c.layout == "kernels"
+	if kernels {
+		if _, err := runtime.FindKernels(); err != nil {
+			return err
+		}
+	}
 	set, err := artifact.Build(artifact.Spec{
 		Model: c.model, Config: models.Config{Classes: c.classes, Input: [3]int{3, c.size, c.size}},
 		Optimizer: "sgd", Batch: c.batch, Seed: 1,
-		Lowering: lower.Options{Threads: c.threads, Block: block},
+		Lowering: lower.Options{Threads: c.threads, Block: block, Kernels: kernels},
 	})
 	if err != nil {
 		return err
@@ -78,6 +84,9 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 	layout := "N×C×H×W"
 	if block > 0 {
 		layout = fmt.Sprintf("blocks of %d channels", block)
+	}
+	if kernels {
+		layout = "kernel library, " + layout
 	}
 	info := map[string]any{
 		"implementation": "ortrain", "version": "ONNX Runtime " + lib.Version, "model": c.model, "batch": c.batch,
