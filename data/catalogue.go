@@ -36,6 +36,9 @@ type Definition struct {
 	Read func(d *Definition, files []string) (*Memory, error)
 	// Index opens a format's files, or those of a data set that comes in one.
 	Index func(d *Definition, o Options) (*Parts, error)
+	// Describe, if not nil, reads from the files what a recipe takes from the
+	// set where the catalogue cannot know it.
+	Describe func(d recipe.Data) (recipe.DataSet, error)
 }
 
 // Parts are a data set's images as its files divide them.
@@ -57,7 +60,11 @@ var catalogue = map[string]*Definition{}
 // Register adds a data set to those that Open and recipes know. It is meant
 // for init functions and panics if the name is taken.
 func Register(d Definition) {
-	recipe.RegisterDataSet(recipe.DataSet{Name: d.Name, Mean: d.Mean, Std: d.Std, Augment: d.Augment, Varying: d.Varying()})
+	side := 0
+	if d.Varying() {
+		side = usualSide
+	}
+	recipe.RegisterDataSet(recipe.DataSet{Size: side, Name: d.Name, Mean: d.Mean, Std: d.Std, Augment: d.Augment, Varying: d.Varying(), Describe: d.Describe})
 	catalogue[d.Name] = &d
 }
 

@@ -31,10 +31,12 @@ or --library names another one. 'ortrain doctor' tells whether all is well.
 
 const commandHelp = `{{.Usage}}
 
-usage: ortrain {{.Name}}{{if .VisibleFlags}} [flags]{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+usage: ortrain {{if .Category}}{{.Category}} {{end}}{{.Name}}{{if .Subcommands}} COMMAND{{end}}{{if .VisibleFlags}} [flags]{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
 {{if .Description}}
 {{.Description}}
-{{end}}{{if .VisibleFlags}}
+{{end}}{{if .Subcommands}}
+{{range .Subcommands}}  {{printf "%-9s" .Name}} {{.Usage}}
+{{end}}{{end}}{{if .VisibleFlags}}
 {{range .VisibleFlags}}  {{printf "%v" .}}
 {{end}}{{end}}`
 
@@ -71,7 +73,7 @@ func newApp(out, err *stream) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			env.train(), env.eval(), env.export(), env.predict(), env.serve(), env.inspect(),
-			env.preview(), env.schedule(), env.lrFind(), env.doctor(), env.list(), env.tricks(), env.version(),
+			env.preview(), env.schedule(), env.lrFind(), env.doctor(), env.data(), env.list(), env.tricks(), env.version(),
 		},
 	}
 }
@@ -87,7 +89,7 @@ func command(c *cli.Command) *cli.Command {
 	c.CustomHelpTemplate = commandHelp
 	c.HideHelpCommand = true
 	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-		return &usageError{command: c.Name, problem: flagProblem(c, err)}
+		return &usageError{command: fullName(c), problem: flagProblem(c, err)}
 	}
 	return c
 }

@@ -55,12 +55,43 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if command == nil {
 		return nil, &usageError{problem: fmt.Sprintf("unknown command %q%s", name, nearest.Hint(name, names))}
 	}
-	flags, others, err := separate(command, args[2:])
+	words := args[1:2]
+	if len(command.Subcommands) > 0 {
+		var err error
+		if command, err = subcommand(command, args[2:]); command == nil || err != nil {
+			return args[:min(len(args), 3)], err
+		}
+		words = args[1:3]
+	}
+	flags, others, err := separate(command, args[1+len(words):])
 	if err != nil {
 		return nil, err
 	}
-	arranged := append([]string{args[0], name}, flags...)
+	arranged := append([]string{args[0]}, words...)
+	arranged = append(arranged, flags...)
 	return append(append(arranged, "--"), others...), nil
+}
+
+// subcommand returns the command that the first of a command's arguments
+// names, or nil when they ask for help.
+func subcommand(c *cli.Command, args []string) (*cli.Command, error) {
+	var names []string
+	for _, sub := range c.Subcommands {
+		names = append(names, sub.Name)
+	}
+	if len(args) == 0 {
+		return nil, &usageError{c.Name, c.Name + " what? one of " + strings.Join(names, ", ")}
+	}
+	switch args[0] {
+	case "-h", "--help", "-help":
+		return nil, nil
+	}
+	for _, sub := range c.Subcommands {
+		if sub.Name == args[0] {
+			return sub, nil
+		}
+	}
+	return nil, &usageError{c.Name, fmt.Sprintf("unknown command %q%s", c.Name+" "+args[0], nearest.Hint(args[0], names))}
 }
 
 // separate splits a command's arguments into its flags, with their values,
@@ -90,19 +121,27 @@ func separate(c *cli.Command, args []string) (flags, others []string, err error)
 			if len(names) > 6 && strings.HasPrefix(hint, "; valid:") {
 				hint = ""
 			}
-			return nil, nil, &usageError{c.Name, fmt.Sprintf("unknown flag --%s%s", name, hint)}
+			return nil, nil, &usageError{fullName(c), fmt.Sprintf("unknown flag --%s%s", name, hint)}
 		}
 		flags = append(flags, arg)
 		if _, isBool := f.(*cli.BoolFlag); isBool || f == nil || valued {
 			continue
 		}
 		if i+1 == len(args) || strings.HasPrefix(args[i+1], "--") {
-			return nil, nil, &usageError{c.Name, fmt.Sprintf("--%s needs a value", name)}
+			return nil, nil, &usageError{fullName(c), fmt.Sprintf("--%s needs a value", name)}
 		}
 		i++
 		flags = append(flags, args[i])
 	}
 	return flags, others, nil
+}
+
+// fullName is what follows "ortrain" to call a command.
+func fullName(c *cli.Command) string {
+	if c.Category != "" {
+		return c.Category + " " + c.Name
+	}
+	return c.Name
 }
 
 // noArguments refuses arguments of a command that takes only flags, with a

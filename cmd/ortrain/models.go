@@ -75,7 +75,7 @@ func (e *environment) runEval(c *cli.Context) error {
 	bar := newProgress(e.err)
 	r, err := job.Evaluate(c.Context, job.EvalConfig{
 		Run: c.String("run"), ONNX: c.String("onnx"), Weights: w,
-		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: files(c.StringSlice("test-files")),
+		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: splitNames(c.StringSlice("test-files")),
 			Mean: mean, Std: std},
 		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
 		Progress: bar.Evaluating,

@@ -114,7 +114,7 @@ func changes(c *cli.Context) ([]change, error) {
 			value = format
 		}
 		if f, ok := value.(cli.StringSlice); ok {
-			value = files(f.Value())
+			value = splitNames(f.Value())
 		}
 		// JSON is YAML with every string in quotes.
 		text, err := json.Marshal(value)
@@ -129,8 +129,8 @@ func changes(c *cli.Context) ([]change, error) {
 	return list, nil
 }
 
-// files splits comma-separated names.
-func files(values []string) []string {
+// splitNames splits comma-separated names.
+func splitNames(values []string) []string {
 	var names []string
 	for _, v := range values {
 		for name := range strings.SplitSeq(v, ",") {

@@ -61,3 +61,10 @@ func (l *Labels) At(i int) int {
 	}
 	return int(binary.LittleEndian.Uint32(l.data[4*i:]))
 }
+
+// Width returns the bytes that each label takes; 0 while there are none.
+func (l *Labels) Width() int { return l.width }
+
+// Bytes returns the labels one after the other, little-endian. It must not be
+// written to.
+func (l *Labels) Bytes() []byte { return l.data }

@@ -5,6 +5,7 @@
 package hfparquet
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,9 +81,20 @@ func (s *Set) add(path string, from io.ReaderAt, closer io.Closer, size int64, o
 			err = fmt.Errorf("damaged Parquet file: %v", e)
 		}
 	}()
+	if err := checkEnd(from, size); err != nil {
+		return err
+	}
 	f, err := parquet.OpenFile(from, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fmt.Errorf("not a complete Parquet file: %w", err)
+	}
+	// Every image takes at least a byte.
+	claimed := int64(0)
+	for _, g := range f.Metadata().RowGroups {
+		if g.NumRows < 0 || g.NumRows > size-claimed {
+			return errors.New("more rows than a file of its size can hold")
+		}
+		claimed += g.NumRows
 	}
 	image, err := find(f.Root(), "images", "data.image_key", o.Image, imageNames)
 	if err != nil {
@@ -107,6 +119,9 @@ func (s *Set) add(path string, from io.ReaderAt, closer io.Closer, size int64, o
 	if r.pages, err = scanPages(f, from, r.column); err != nil {
 		return err
 	}
+	if _, err := scanPages(f, from, labels.Index()); err != nil {
+		return fmt.Errorf("labels: %w", err)
+	}
 	rows := 0
 	if err := eachLabel(f, labels.Index(), func(text string, ok bool) { rows++; label(text, ok) }); err != nil {
 		return fmt.Errorf("labels: %w", err)
@@ -126,6 +141,25 @@ func (s *Set) add(path string, from io.ReaderAt, closer io.Closer, size int64, o
 	}
 	s.readers = append(s.readers, r)
 	s.rows += rows
+	return nil
+}
+
+// checkEnd checks what the file says of its footer, which the library believes.
+func checkEnd(from io.ReaderAt, size int64) error {
+	const tail = 8 // length of the footer, "PAR1"
+	var b [tail]byte
+	if size < tail+4 {
+		return errors.New("not a Parquet file: it has only " + strconv.FormatInt(size, 10) + " bytes")
+	}
+	if _, err := from.ReadAt(b[:], size-tail); err != nil {
+		return err
+	}
+	if string(b[4:]) != "PAR1" {
+		return errors.New("not a complete Parquet file: it does not end as one; get it again")
+	}
+	if n := int64(binary.LittleEndian.Uint32(b[:])); n > size-tail-4 {
+		return fmt.Errorf("damaged Parquet file: a footer of %d bytes", n)
+	}
 	return nil
 }
 

@@ -26,17 +26,19 @@ type page struct {
 	dict   bool  // its values are numbers into the chunk's dictionary
 }
 
-// Pages larger than this are refused: a header may claim anything.
-const mostPage = 1 << 30
+// Pages larger than this are refused: a header may claim anything, and the
+// library believes it.
+const mostPage = 1 << 28
 
-// scanPages lists the data pages of a column of the file.
+// scanPages lists the data pages of a column of the file. What their headers
+// claim is within the bounds of the file and of mostPage.
 func scanPages(f *parquet.File, from io.ReaderAt, column int) ([]page, error) {
 	var pages []page
 	var row int64
 	groups := f.Metadata().RowGroups
 	for g := range groups {
 		if column >= len(groups[g].Columns) {
-			return nil, fmt.Errorf("row group %d lacks the images' column", g)
+			return nil, fmt.Errorf("row group %d lacks column %d", g, column)
 		}
 		meta := &groups[g].Columns[column].MetaData
 		start := meta.DataPageOffset
@@ -59,6 +61,11 @@ func scanPages(f *parquet.File, from io.ReaderAt, column int) ([]page, error) {
 				return nil, fmt.Errorf("row group %d, page at byte %d: cut off", g, p.offset)
 			}
 			switch {
+			case header.Type == format.DictionaryPage && header.DictionaryPageHeader.Valid:
+				if n := header.DictionaryPageHeader.V.NumValues; n < 0 || n > header.UncompressedPageSize {
+					return nil, fmt.Errorf("row group %d: a dictionary of %d values", g, n)
+				}
+				continue
 			case header.Type == format.DataPage && header.DataPageHeader.Valid:
 				p.rows, p.dict = header.DataPageHeader.V.NumValues, dictionary(header.DataPageHeader.V.Encoding)
 			case header.Type == format.DataPageV2 && header.DataPageHeaderV2.Valid:

@@ -20,6 +20,12 @@ type DataSet struct {
 	// Varying tells that the images are of various sizes, so that the recipe
 	// chooses the training size.
 	Varying bool
+	// Size is the training size of images of various sizes where the recipe
+	// does not choose one; 0 leaves it to whoever opens the files.
+	Size int
+	// Describe, if not nil, reads the other fields from the files: Resolve
+	// calls it for what the recipe does not say.
+	Describe func(d Data) (DataSet, error)
 }
 
 var dataSets = map[string]DataSet{}
@@ -64,6 +70,16 @@ func (r *Recipe) resolveData(set DataSet) error {
 		if c.set && !set.Varying {
 			return strict.Errorf(c.key, "is for images in files of their own; %s has none, so leave it out", set.Name)
 		}
+	}
+	if set.Describe != nil && (len(d.Mean) == 0 || len(d.Std) == 0 || r.Augment == nil || d.Size == 0) {
+		found, err := set.Describe(*d)
+		if err != nil {
+			return strict.Within("data.dir", err)
+		}
+		set = found
+	}
+	if d.Size == 0 {
+		d.Size = set.Size
 	}
 	if len(d.Mean) == 0 {
 		d.Mean = slices.Clone(set.Mean)
