@@ -66,7 +66,7 @@ type Teacher struct {
 func NewTeacher(spec TeacherSpec, student Student, o Options) (*Teacher, error) {
 	model, err := NewSession(spec.File, o)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("teacher %w", err)
 	}
 	t := &Teacher{model: model, buffers: map[int]*teacherBuffers{}}
 	if err := t.prepare(spec, student, o); err != nil {

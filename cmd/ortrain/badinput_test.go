@@ -54,6 +54,8 @@ func TestUsage(t *testing.T) {
 		{"train runs/x", `unexpected "runs/x"`},
 		{"train epochs=3", "did you mean --set epochs=3?"},
 		{"train --resume", "--resume --out DIR"},
+		{"train --teacher-temperature warm", `--teacher-temperature takes a number, "warm"`},
+		{"train --set teacher.temprature=3", `did you mean "temperature"?`},
 		{"train --set batch", `key=value "batch"`},
 		{"train --set epoch=3", `epoch did you mean "epochs"?`},
 		{"train --set optimizer.momentom=3", `did you mean "momentum"?`},

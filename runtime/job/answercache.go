@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -81,6 +82,7 @@ func answersKey(r *recipe.Recipe, d *data.Dataset, library string) (string, erro
 		Mean, Std      []float64
 		Threads        int
 		Library, CPU   string
+		Provider       string
 		Size, Classes  any
 		Plain          bool
 		Seed           uint64
@@ -90,7 +92,7 @@ func answersKey(r *recipe.Recipe, d *data.Dataset, library string) (string, erro
 		Epochs         int
 	}{
 		Format: 1, Images: hex.EncodeToString(images[:]), Mean: r.Data.Mean, Std: r.Data.Std,
-		Threads: threads(teacherThreads(r)), Library: library, CPU: runtime.CPUName(), Size: d.Size, Classes: d.Classes,
+		Threads: threads(teacherThreads(r)), Library: library, Provider: cmp.Or(r.Teacher.Provider, r.Provider), CPU: runtime.CPUName(), Size: d.Size, Classes: d.Classes,
 		Plain: r.Teacher.Cache == recipe.CachePlain,
 	}
 	for _, m := range r.Teacher.Models {

@@ -57,6 +57,11 @@ func checkNames(r *recipe.Recipe) error {
 	if err := runtime.CheckProvider(r.Provider); err != nil {
 		return strict.Within("provider", err)
 	}
+	if name := r.Teacher.Provider; name != "" {
+		if err := runtime.CheckProvider(name); err != nil {
+			return strict.Within("teacher.provider", err)
+		}
+	}
 	return nil
 }
 

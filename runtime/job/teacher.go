@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -78,7 +79,8 @@ func openTeachers(r *recipe.Recipe, d *data.Dataset) (*runtime.Ensemble, error) 
 		}
 	}
 	for i, m := range r.Teacher.Models {
-		t, err := runtime.NewTeacher(teacherSpec(m), student, runtime.Options{Provider: r.Provider, Threads: teacherThreads(r)})
+		t, err := runtime.NewTeacher(teacherSpec(m), student, runtime.Options{
+			Provider: cmp.Or(r.Teacher.Provider, r.Provider), Threads: teacherThreads(r)})
 		if err != nil {
 			closeAll()
 			var u *runtime.UndeclaredError

@@ -48,7 +48,6 @@ var variants = []struct {
 	{"labels alone", nil},
 	{"weighted, T = 4, α = 0.9", []string{"teacher.alpha=0.9", "teacher.temperature=4"}},
 	{"survey, T = 4", []string{"teacher.form=survey", "teacher.temperature=4"}},
-	{"label-free, T = 4", []string{"teacher.form=label_free", "teacher.temperature=4"}},
 }
 
 var columns = []string{"date", "variant", "seed", "student", "images", "epochs", "batch", "lr", "test_files", "test_accuracy", "test_loss",
@@ -61,9 +60,9 @@ func main() {
 	flag.StringVar(&c.testFiles, "test-files", "test_batch.bin", "test files")
 	flag.StringVar(&c.weights, "weights", "", "PyTorch state dict of the teacher, a ResNet-56 for pixels normalised by ImageNet's mean and std")
 	flag.StringVar(&c.model, "model", "resnet8", "student")
-	flag.IntVar(&c.limit, "limit", 10000, "training images; 0 means all")
-	flag.IntVar(&c.epochs, "epochs", 10, "length of a run")
-	flag.IntVar(&c.batch, "batch", 128, "images of a step")
+	flag.IntVar(&c.limit, "limit", 4000, "training images; 0 means all")
+	flag.IntVar(&c.epochs, "epochs", 8, "length of a run")
+	flag.IntVar(&c.batch, "batch", 64, "images of a step")
 	flag.Float64Var(&c.lr, "lr", 0.1, "learning rate")
 	flag.IntVar(&c.seeds, "seeds", 3, "runs of each variant")
 	flag.IntVar(&c.threads, "threads", 1, "threads of the network, and of the teacher")

@@ -35,6 +35,8 @@ type Teacher struct {
 	// Threads is the number of threads that run the teachers; 0 means as many
 	// as run the network.
 	Threads int `yaml:"threads,omitempty"`
+	// Provider executes the teachers; empty means the network's.
+	Provider string `yaml:"provider,omitempty"`
 }
 
 // TeacherModel is one teacher. In YAML it is a mapping, or just the file.
@@ -70,7 +72,7 @@ func (m *TeacherModel) SetScalar(file string) { *m = TeacherModel{File: file} }
 // IsZero makes an absent section absent in YAML.
 func (t Teacher) IsZero() bool {
 	return t.Models == nil && !t.Self && t.Generations == 0 && t.Form == "" && t.Temperature == nil && t.Alpha == nil &&
-		t.Average == "" && t.Cache == "" && t.CacheDir == "" && t.Threads == 0
+		t.Average == "" && t.Cache == "" && t.CacheDir == "" && t.Threads == 0 && t.Provider == ""
 }
 
 // What TeacherModel.Layout and Values, Teacher.Average and Cache may say.
