@@ -90,3 +90,25 @@ func TestFindLRErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestFindLRWithATeacher: the loss that is swept has the teacher's term.
+func TestFindLRWithATeacher(t *testing.T) {
+	ortest.Open(t)
+	data, teacher := digits(t), stranger(t, 1, 10)
+	sweep := func(changes ...string) float64 {
+		t.Helper()
+		found, err := job.FindLR(context.Background(), job.LRFindConfig{Steps: 20, Max: 1e-5,
+			Recipe: mnist(t, append([]string{"data.dir=" + data, "batch=16", "limit=160"}, changes...)...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.Sweep[0].Loss
+	}
+	plain := sweep()
+	if taught := sweep("teacher.models=["+teacher+"]", "teacher.temperature=1"); !(taught > plain+1) {
+		t.Errorf("loss %v with a teacher, %v without", taught, plain)
+	}
+	if self := sweep("teacher.self=true", "average=ema"); self != plain {
+		t.Errorf("loss %v with its own average, %v without", self, plain)
+	}
+}

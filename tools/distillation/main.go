@@ -140,6 +140,7 @@ func (c config) train(ctx context.Context, name string, settings []string, seed 
 		"data.dir=" + c.dir, "data.train_files=[\"" + c.trainFiles + "\"]", "data.test_files=[\"" + c.testFiles + "\"]",
 		"model.name=" + c.model, fmt.Sprintf("limit=%d", c.limit), fmt.Sprintf("epochs=%d", c.epochs), fmt.Sprintf("batch=%d", c.batch),
 		fmt.Sprintf("schedule.lr=%g", c.lr), fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", c.threads),
+		"data.validation=100", // looked at after every epoch; the test images once, at the end
 	}
 	if settings != nil {
 		// The variants of a seed share the teacher's answers.
@@ -158,12 +159,16 @@ func (c config) train(ctx context.Context, name string, settings []string, seed 
 	if err != nil {
 		return nil, err
 	}
+	score, err := job.Evaluate(ctx, job.EvalConfig{Run: out, Threads: c.threads})
+	if err != nil {
+		return nil, err
+	}
 	lib, _ := runtime.Opened()
 	number := func(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
 	return map[string]string{
 		"date": time.Now().UTC().Format(time.DateOnly), "variant": name, "seed": strconv.Itoa(seed), "student": c.model,
 		"images": strconv.Itoa(c.limit), "epochs": strconv.Itoa(c.epochs), "batch": strconv.Itoa(c.batch), "lr": number(c.lr, -1),
-		"test_files": c.testFiles, "test_accuracy": number(res.Last.Top1, 4), "test_loss": number(res.Last.TestLoss, 4),
+		"test_files": c.testFiles, "test_accuracy": number(score.Top1, 4), "test_loss": number(score.Loss, 4),
 		"teacher_accuracy": number(accuracy, 4), "images_per_second": number(res.Last.ImagesPerSecond, 0),
 		"teacher_wait_share": number(res.Last.TeacherWaitShare, 4), "seconds": number(res.Seconds, 0),
 		"threads": strconv.Itoa(c.threads), "onnxruntime": lib.Version, "cpu": runtime.CPUName(),
