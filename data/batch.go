@@ -3,7 +3,6 @@ package data
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/ortrain/ortrain/tricks/batch"
 )
@@ -52,6 +51,7 @@ type Batch struct {
 	images, targets []float32
 	labels, indices []int
 	repeat          []int // which repetition of an image it is, from 0
+	at              []int // the images' places in the subset
 
 	mixer batch.Mixer // nil if the batch is not mixed
 	raw   *scratch    // holds the images and targets before mixing
@@ -59,9 +59,10 @@ type Batch struct {
 	pending atomic.Int32  // chunks still being worked on in the present stage
 	ready   chan struct{} // receives one value when pending reaches 0
 
-	failure sync.Mutex // guards the two below
+	failure sync.Mutex // guards the three below
 	failed  int        // position of the first image that failed
 	err     error
+	broken  []brokenImage // images that others stand for
 }
 
 // Release gives the batch back to its loader, which fills it again. The batch
@@ -81,43 +82,4 @@ func (b *Batch) fail(position int, err error) {
 	if b.err == nil || position < b.failed {
 		b.failed, b.err = position, err
 	}
-}
-
-// Timing adds up where a loader's time goes.
-type Timing struct {
-	// Wait is the time Next was blocked: what the data costs the training.
-	Wait time.Duration
-	// Idle is the time the loader was blocked because all batches were full:
-	// how far it is ahead.
-	Idle time.Duration
-	// Work is the time all workers together were busy, the sum of the four
-	// stages. Read and Transform are estimated from one image in every chunk.
-	Work, Read, Transform, Target, Mix time.Duration
-	// Images and Batches count what has been made.
-	Images, Batches int
-}
-
-// Sub returns the difference from an earlier timing of the same loader.
-func (t Timing) Sub(earlier Timing) Timing {
-	return Timing{
-		Wait: t.Wait - earlier.Wait, Idle: t.Idle - earlier.Idle, Work: t.Work - earlier.Work,
-		Read: t.Read - earlier.Read, Transform: t.Transform - earlier.Transform, Target: t.Target - earlier.Target, Mix: t.Mix - earlier.Mix,
-		Images: t.Images - earlier.Images, Batches: t.Batches - earlier.Batches,
-	}
-}
-
-// counters are the running sums behind a Timing.
-type counters struct {
-	wait, idle, read, transform, target, mix atomic.Int64 // nanoseconds
-	images, batches                          atomic.Int64
-}
-
-func (c *counters) timing() Timing {
-	t := Timing{
-		Wait: time.Duration(c.wait.Load()), Idle: time.Duration(c.idle.Load()),
-		Read: time.Duration(c.read.Load()), Transform: time.Duration(c.transform.Load()), Target: time.Duration(c.target.Load()), Mix: time.Duration(c.mix.Load()),
-		Images: int(c.images.Load()), Batches: int(c.batches.Load()),
-	}
-	t.Work = t.Read + t.Transform + t.Target + t.Mix
-	return t
 }

@@ -46,6 +46,9 @@ type LoaderOptions struct {
 	// Workers is the number of goroutines that make images; 0 means one per
 	// usable core. The batches do not depend on it.
 	Workers int
+	// SkipBroken is the number of different images that may be broken: others
+	// take their places. The next one ends the loader. See OnBroken.
+	SkipBroken int
 	// Slots is the number of batches in memory; 0 means 4. One is lent, one
 	// may be prepared for the device, the rest are filled ahead.
 	Slots int
@@ -80,10 +83,12 @@ type Loader struct {
 	scratch   chan *scratch
 	mixStream *rng.Stream // belongs to produce
 
-	next   *Batch // taken from order, not yet handed out
-	failed error  // what Next returns from now on
-	lent   atomic.Int32
-	sums   counters
+	next     *Batch // taken from order, not yet handed out
+	failed   error  // what Next returns from now on
+	onBroken func(error)
+	broken   map[int]bool // images told to be broken; belongs to Next
+	lent     atomic.Int32
+	sums     counters
 }
 
 // task is a run of images of one batch.
@@ -132,7 +137,7 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 		b := &Batch{
 			Slot: i, loader: l, ready: make(chan struct{}, 1),
 			images: make([]float32, opt.Batch*l.values), targets: make([]float32, opt.Batch*l.classes),
-			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch), repeat: make([]int, opt.Batch),
+			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch), repeat: make([]int, opt.Batch), at: make([]int, opt.Batch),
 		}
 		l.all = append(l.all, b)
 		l.free <- b
@@ -160,10 +165,17 @@ func check(set *Subset, opt LoaderOptions) error {
 		return fmt.Errorf("loader: a batch of %d cannot show every image %d times; make it a multiple", opt.Batch, opt.Repeats)
 	case opt.Train && opt.Mix != nil && opt.Batch < 2:
 		return errors.New("loader: a batch of 1 has nothing to mix; raise the batch")
+	case encoded(set.Source) && !opt.Chain.Varies():
+		return errors.New("loader: the images are of various sizes, the chain takes one")
 	case opt.Chain.In() != set.Source.Size():
 		return fmt.Errorf("loader: the chain takes images of %v, the data set has %v", opt.Chain.In(), set.Source.Size())
 	}
 	return nil
+}
+
+func encoded(s Source) bool {
+	_, ok := s.(Encoded)
+	return ok
 }
 
 // StepsPerEpoch returns the number of batches of an epoch.
@@ -171,6 +183,10 @@ func (l *Loader) StepsPerEpoch() int { return l.steps }
 
 // Slots returns the number of batches in memory.
 func (l *Loader) Slots() int { return len(l.all) }
+
+// OnBroken has Next call a function with the error of every image, once, that
+// another stands for. It is to be called before the first Next.
+func (l *Loader) OnBroken(tell func(error)) { l.onBroken = tell }
 
 // Timing returns where the time went since the loader started.
 func (l *Loader) Timing() Timing { return l.sums.timing() }
@@ -191,6 +207,9 @@ func (l *Loader) Next(ctx context.Context) (*Batch, error) {
 	}
 	b := l.next
 	l.next = nil
+	if b.err == nil && len(b.broken) > 0 {
+		b.err = l.tell(b)
+	}
 	if b.err != nil {
 		l.failed = b.err
 		l.cancel()
@@ -256,9 +275,7 @@ func (l *Loader) Close() {
 
 // work makes images until there are no more tasks.
 func (l *Loader) work() {
-	w := l.opt.Chain.NewWorker()
-	w.Pair(&partners{set: l.set})
-	var src source
+	m := newMaker(l.set, l.opt.Chain)
 	tasks := l.tasks
 	for {
 		var t task
@@ -280,21 +297,23 @@ func (l *Loader) work() {
 		case !ok:
 			tasks = nil // all are taken; there may be mixing to come
 		case mixing:
-			l.do(t, func() { l.mix(t) }, true)
+			if !l.stopped() {
+				l.mix(t)
+			}
+			l.pass(t.batch, true)
 		default:
-			l.do(t, func() { l.fill(t, w, &src) }, t.batch.mixer == nil)
+			if !l.stopped() {
+				l.fill(t, m)
+			}
+			l.pass(t.batch, t.batch.mixer == nil)
 		}
 	}
 }
 
-// do works on a task and, if it is its batch's last one of the stage, sends
-// the batch on: to be mixed, or, after the final stage, to be finished. When
-// the loader is stopped it only counts.
-func (l *Loader) do(t task, work func(), final bool) {
-	b := t.batch
-	if !l.stopped() {
-		work()
-	}
+// pass counts a task of a batch as done and, if it is the last one of the
+// stage, sends the batch on: to be mixed, or, after the final stage, to be
+// finished. When the loader is stopped it only counts.
+func (l *Loader) pass(b *Batch, final bool) {
 	if b.pending.Add(-1) > 0 {
 		return
 	}
@@ -308,44 +327,6 @@ func (l *Loader) do(t task, work func(), final bool) {
 	}
 	l.finish(b)
 	b.ready <- struct{}{}
-}
-
-// fill makes the images of one task.
-func (l *Loader) fill(t task, w *pixel.Worker, src *source) {
-	b, position := t.batch, t.from
-	defer func() {
-		if r := recover(); r != nil {
-			doing := w.Doing()
-			if doing == "" {
-				doing = "read"
-			}
-			b.fail(position, fmt.Errorf("image %d, epoch %d: %s: panic: %v", b.Indices[position], b.Epoch, doing, r))
-		}
-	}()
-	start, dst := time.Now(), b.filled()
-	var read, first time.Duration
-	for ; position < t.to; position++ {
-		image := b.Indices[position]
-		img, err := src.read(l.set.Source, image)
-		if err != nil {
-			b.fail(position, fmt.Errorf("image %d: %w", image, err))
-			return
-		}
-		if position == t.from {
-			read = time.Since(start)
-		}
-		w.Apply(dst[position*l.values:(position+1)*l.values], img, repetitionSeed(l.opt.Seed, b.repeat[position]), b.Epoch, image)
-		if position == t.from {
-			first = time.Since(start)
-		}
-	}
-	whole := time.Since(start)
-	if first > 0 {
-		read = time.Duration(float64(whole) * float64(read) / float64(first))
-	}
-	l.sums.read.Add(int64(read))
-	l.sums.transform.Add(int64(whole - read))
-	l.sums.images.Add(int64(t.to - t.from))
 }
 
 // finish does what needs the whole batch.

@@ -73,9 +73,9 @@ func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
 	b.Last = index == l.steps-1
 	b.Images, b.Targets = b.images[:n*l.values], b.targets[:n*l.classes]
 	b.Labels, b.Indices = b.labels[:n], b.indices[:n]
-	b.err = nil
+	b.err, b.broken = nil, b.broken[:0]
 	for i := range n {
 		at, repetition := s.at(first + i)
-		b.Indices[i], b.Labels[i], b.repeat[i] = l.set.At(at), l.set.Label(at), repetition
+		b.Indices[i], b.Labels[i], b.repeat[i], b.at[i] = l.set.At(at), l.set.Label(at), repetition, at
 	}
 }

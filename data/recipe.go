@@ -26,16 +26,20 @@ func NewTrainLoader(ctx context.Context, d *Dataset, r *recipe.Recipe, start Pos
 	return NewLoader(ctx, d.Train, LoaderOptions{
 		Batch: r.Batch, Train: true, Epochs: r.Epochs, Start: start,
 		Chain: chain, Mix: mix, Target: shaper, Repeats: r.Data.Repeats, Seed: r.Seed, Workers: r.Data.Workers,
+		SkipBroken: max(0, r.Data.SkipBroken-len(d.Problems)),
 	})
 }
 
 // NewEvalLoader starts a loader that goes once through a subset in order,
-// with the recipe's normalisation and nothing else. The recipe must be
-// resolved.
+// with the recipe's preparation for evaluation and nothing else. The recipe
+// must be resolved.
 func NewEvalLoader(ctx context.Context, s *Subset, r *recipe.Recipe, batch int) (*Loader, error) {
 	chain, err := r.BuildNormalise(s.Source.Size())
 	if err != nil {
 		return nil, err
 	}
-	return NewLoader(ctx, s, LoaderOptions{Batch: batch, Chain: chain, Seed: r.Seed, Workers: r.Data.Workers})
+	return NewLoader(ctx, s, LoaderOptions{
+		Batch: batch, Chain: chain, Seed: r.Seed, Workers: r.Data.Workers,
+		SkipBroken: r.Data.SkipBroken,
+	})
 }

@@ -13,7 +13,9 @@ import (
 type Source interface {
 	// Len returns the number of images.
 	Len() int
-	// Size returns the size of every image; see Varied.
+	// Size returns the size of every image, or, where they are of various
+	// sizes, the one that a chain brings them to unless its first transform
+	// says otherwise.
 	Size() pixel.Size
 	// Classes returns the names of the classes; labels are indices into it.
 	Classes() []string
@@ -64,21 +66,4 @@ func (m *Memory) Read(i int, dst *pixel.Image) error {
 	n := m.size.Elements()
 	dst.Size, dst.Pix = m.size, m.pix[i*n:(i+1)*n:(i+1)*n]
 	return nil
-}
-
-// Varied is a Source whose images are brought to Size by the first transform
-// of a chain: Read gives them in sizes of their own. Every Encoded is one.
-type Varied interface {
-	Source
-	// Varies tells whether sizes differ.
-	Varies() bool
-}
-
-// varies tells whether a source's images need a chain for images of any size.
-func varies(s Source) bool {
-	if v, ok := s.(Varied); ok {
-		return v.Varies()
-	}
-	_, ok := s.(Encoded)
-	return ok
 }

@@ -78,7 +78,7 @@ func (e *environment) runEval(c *cli.Context) error {
 		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: splitNames(c.StringSlice("test-files")),
 			Mean: mean, Std: std},
 		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
-		Progress: bar.Evaluating,
+		Progress: bar.Evaluating, Note: bar.Note,
 	})
 	bar.close()
 	if err != nil {

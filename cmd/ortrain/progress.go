@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime/job"
 )
 
@@ -109,6 +110,10 @@ func (p *progress) Epoch(e job.Epoch) {
 		parts = append(parts, clock(e.Left)+" left")
 	}
 	p.line(strings.Join(parts, "  "))
+	if e.Loading.WaitShare() >= data.WorthAWord {
+		p.line("    " + p.out.faint("loader: "+e.Loading.Stages()))
+		p.line("    " + e.Loading.Verdict())
+	}
 	p.last = p.now()
 }
 

@@ -253,6 +253,9 @@ func (e *environment) printResult(r job.Result) {
 			e.out.bold(last.HeldOut+" accuracy"), e.out.green(percent(last.Top1, 2)), percent(last.Top5, 2), last.TestLoss,
 			last.Epoch+1, last.Epochs, duration(r.Seconds))
 	}
+	if r.Loading.Images > 0 {
+		e.out.println(e.out.faint("loader: "+r.Loading.Stages()) + "; " + r.Loading.Verdict())
+	}
 	for _, f := range []struct{ name, what string }{
 		{job.ModelFile, "the trained model, ready to deploy"},
 		{job.CheckpointFile, "the state to resume from"},

@@ -15,7 +15,7 @@ import (
 
 // epoch trains one epoch, or what is left of it, evaluates and saves.
 func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, error) {
-	begun, before := time.Now(), supply.waits()
+	begun, before, timing := time.Now(), supply.waits(), supply.loader.Timing()
 	first := 0
 	if epoch == t.start.Epoch {
 		first = t.start.Batch
@@ -49,7 +49,8 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		}
 		t.cfg.Reporter.Step(p)
 	}
-	e := Epoch{Progress: p, HeldOut: t.heldName}
+	t.trained += time.Since(begun)
+	e := Epoch{Progress: p, HeldOut: t.heldName, Loading: supply.report(timing, before, time.Since(begun))}
 	average := t.aside.average
 	err := t.endEpoch(ctx, epoch)
 	var score runtime.Score
@@ -190,6 +191,7 @@ func (t *run) evaluate(ctx context.Context, state *artifact.State) (runtime.Scor
 		return runtime.Score{}, err
 	}
 	defer loader.Close()
+	loader.OnBroken(func(err error) { t.cfg.Reporter.Note(leftOut(err)) })
 	score, err := t.evaluator.Evaluate(state, batches(ctx, loader, func(done int) {
 		t.cfg.Reporter.Evaluating(done, t.held.Len())
 	}))

@@ -78,7 +78,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 
 	var score func(batches iter.Seq2[runtime.Batch, error]) (runtime.Score, error)
 	var input [3]int
-	var classes int
+	var classes, resize int
 	name := cmp.Or(c.ONNX, c.Weights.File)
 	if c.Run != "" {
 		dir := filepath.Join(c.Run, ArtifactsDir)
@@ -106,11 +106,13 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		if info := k.Info(); info.Mean != nil && c.Data.Mean == nil {
 			r.Data.Mean, r.Data.Std = widen(info.Mean), widen(info.Std)
 		}
+		resize = k.Info().Resize
 		score, input, classes = k.Evaluate, k.Image(), k.Classes()
 	}
 	r.Epochs = max(r.Epochs, 1)
-	if set, err := data.Lookup(r.Data.Name); err == nil && set.Varying() && r.Data.Size == 0 {
-		r.Data.Size = input[1]
+	if set, err := data.Lookup(r.Data.Name); err == nil && set.Varying() {
+		r.Data.Size = cmp.Or(r.Data.Size, input[1])
+		r.Data.Resize = cmp.Or(r.Data.Resize, resize)
 	}
 	r, err := r.Resolve()
 	if err != nil {
@@ -136,6 +138,9 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		return EvalResult{}, err
 	}
 	defer loader.Close()
+	if c.Note != nil {
+		loader.OnBroken(func(err error) { c.Note(leftOut(err)) })
+	}
 	begun := time.Now()
 	s, err := score(batches(ctx, loader, func(done int) {
 		if c.Progress != nil {
@@ -210,6 +215,9 @@ func overlay(d *recipe.Data, over recipe.Data) {
 	}
 	if over.Size != 0 {
 		d.Size = over.Size
+	}
+	if over.Resize != 0 {
+		d.Resize = over.Resize
 	}
 	if over.TrainFiles != nil {
 		d.TrainFiles = over.TrainFiles

@@ -15,6 +15,7 @@ package job
 import (
 	"time"
 
+	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/classify"
 	"github.com/ortrain/ortrain/runtime/metrics"
@@ -109,6 +110,8 @@ type Epoch struct {
 	// HeldOut names them: "test" or "validation".
 	HeldOut string
 	Seconds float64
+	// Loading says what the loader did while the epoch trained.
+	Loading data.Report
 }
 
 // Result is the outcome of a session of training.
@@ -118,6 +121,9 @@ type Result struct {
 	Done    bool
 	Seconds float64
 	Out     string
+	// Loading says what the loader did in the session's training; zero if
+	// nothing was left to train.
+	Loading data.Report
 }
 
 // EvalConfig says what to evaluate on which data.
@@ -135,6 +141,8 @@ type EvalConfig struct {
 	Library               string
 	// Progress, if set, is called as images are done.
 	Progress func(done, total int)
+	// Note, if set, is given lines for the person at the terminal.
+	Note func(line string)
 }
 
 // EvalResult are the figures of an evaluation.

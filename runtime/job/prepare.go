@@ -123,7 +123,7 @@ func threads(n int) int {
 
 // modelInfo is what an exported model says about its input and its classes.
 func modelInfo(r *recipe.Recipe, d *data.Dataset) runtime.ModelInfo {
-	info := runtime.ModelInfo{ClassNames: d.Classes, InputSize: [3]int{d.Size.C, d.Size.H, d.Size.W}}
+	info := runtime.ModelInfo{ClassNames: d.Classes, InputSize: [3]int{d.Size.C, d.Size.H, d.Size.W}, Resize: r.Data.Resize}
 	for _, v := range r.Data.Mean {
 		info.Mean = append(info.Mean, float32(v))
 	}

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -27,6 +28,10 @@ type supply struct {
 	lessons chan lesson
 	free    chan []float32
 
+	// broken are notes on images that the loader left out; they belong to
+	// whoever asks it for batches.
+	broken []string
+
 	// dataWait and teacherWait are what next has waited for each.
 	dataWait, teacherWait time.Duration
 }
@@ -48,6 +53,7 @@ const inFlight = 3
 // newSupply takes over the loader, and closes it with itself.
 func newSupply(ctx context.Context, loader *data.Loader, teachers *runtime.Ensemble, cache *answerCache, batch int) *supply {
 	s := &supply{loader: loader, teachers: teachers, cache: cache, cancel: func() {}}
+	loader.OnBroken(func(err error) { s.broken = append(s.broken, leftOut(err)) })
 	if teachers == nil {
 		return s
 	}
@@ -88,12 +94,15 @@ func (s *supply) ahead(ctx context.Context) {
 func (s *supply) make(ctx context.Context, answers []float32) lesson {
 	l := lesson{s: s, asked: time.Now()}
 	l.batch, l.err = s.loader.Next(ctx)
+	l.notes = s.toldBroken()
 	if l.got = time.Now(); l.err != nil {
 		return l
 	}
 	l.answers = answers[:l.batch.Count*s.teachers.Row()]
 	if s.cache != nil {
-		l.notes, l.err = s.cache.answer(ctx, l.answers, l.batch)
+		var notes []string
+		notes, l.err = s.cache.answer(ctx, l.answers, l.batch)
+		l.notes = append(l.notes, notes...)
 	} else {
 		l.err = s.teachers.Answer(ctx, l.answers, l.batch.Images, l.batch.Count)
 	}
@@ -121,7 +130,7 @@ func (s *supply) next(ctx context.Context) (lesson, error) {
 		before := s.loader.Timing().Wait
 		b, err := s.loader.Next(ctx)
 		s.dataWait += s.loader.Timing().Wait - before
-		return lesson{batch: b, s: s}, err
+		return lesson{batch: b, notes: s.toldBroken(), s: s}, err
 	}
 	select {
 	case l, ok := <-s.lessons:
@@ -160,6 +169,24 @@ func overlap(a0, a1, b0, b1 time.Time) time.Duration {
 		a1 = b1
 	}
 	return max(0, a1.Sub(a0))
+}
+
+// leftOut is the note on a broken image.
+func leftOut(err error) string { return fmt.Sprintf("left out: %v", err) }
+
+// toldBroken returns the notes that have come up since the last call.
+func (s *supply) toldBroken() []string {
+	notes := s.broken
+	s.broken = nil
+	return notes
+}
+
+// report says what the loader did since an earlier state of both sums, and how
+// long the step waited for it.
+func (s *supply) report(timing data.Timing, before waits, elapsed time.Duration) data.Report {
+	r := s.loader.Report(timing, elapsed)
+	r.Wait = s.dataWait - before.data
+	return r
 }
 
 // waits is what the run has waited for its data and its teachers.

@@ -42,6 +42,7 @@ type run struct {
 	cache     *answerCache      // of the teachers' answers; nil without
 	soft      []float32         // the teacher's logits of a step
 	stopped   bool              // the stopping rule has ended the run
+	trained   time.Duration     // time of this session's training, without evaluation
 	initial   *artifact.State   // what a new run starts from; nil for the manifest's own
 
 	start    data.Position
@@ -334,6 +335,7 @@ func (t *run) train(ctx context.Context) (Result, error) {
 			}
 			res.Last = e
 		}
+		res.Loading = supply.report(data.Timing{}, waits{}, t.trained)
 	}
 	res.Done = last >= t.recipe.Epochs || t.stopped
 	res.Seconds = time.Since(t.begun).Seconds()

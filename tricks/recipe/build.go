@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"errors"
+
 	"fmt"
 
 	"github.com/ortrain/ortrain/tricks/pixel"
@@ -68,7 +70,9 @@ func (r *Recipe) Measure(n int, read func(i int, m *pixel.Image) error) error {
 }
 
 // BuildAugment returns the path of a training image of the given size: the
-// recipe's transforms and normalisation. The recipe must be resolved.
+// recipe's transforms and normalisation. Of a data set whose images are of
+// various sizes it is the path of images of any size, to the given one unless
+// the first transform says otherwise. The recipe must be resolved.
 func (r *Recipe) BuildAugment(in pixel.Size) (*pixel.Chain, error) {
 	steps, err := r.augmentOptions()
 	if err == nil {
@@ -85,18 +89,28 @@ func (r *Recipe) BuildAugment(in pixel.Size) (*pixel.Chain, error) {
 	return nil, strict.Locate(err, r.file, r.lines)
 }
 
-// BuildNormalise returns the path of an image for evaluation: normalisation
-// only. The recipe must be resolved.
+// BuildNormalise returns the path of an image for evaluation: normalisation,
+// after a resize to the given size where images are of various sizes. The
+// recipe must be resolved.
 func (r *Recipe) BuildNormalise(in pixel.Size) (*pixel.Chain, error) {
-	c, err := pixel.NewChain(r.info(in))
+	info, key := r.info(in), "data.mean"
+	var steps []pixel.Named
+	if info.Vary {
+		steps = []pixel.Named{{Name: "resize", Options: &pixel.ResizeOptions{Short: r.Data.Resize, Interpolation: "bilinear"}}}
+	}
+	c, err := pixel.NewChain(info, steps...)
+	if e, ok := err.(*strict.Error); ok {
+		key, err = "data.resize", errors.New(e.Problem)
+	}
 	if err != nil {
-		return nil, strict.Locate(strict.Within("data.mean", err), r.file, r.lines)
+		return nil, strict.Locate(strict.Within(key, err), r.file, r.lines)
 	}
 	return c, nil
 }
 
 func (r *Recipe) info(in pixel.Size) pixel.Info {
-	return pixel.Info{In: in, Mean: r.Data.Mean, Std: r.Data.Std}
+	set, err := lookupDataSet(r.Data.Name)
+	return pixel.Info{In: in, Vary: err == nil && set.Varying, Mean: r.Data.Mean, Std: r.Data.Std}
 }
 
 // BuildTarget returns the shaper of a data set's training targets. Without

@@ -64,7 +64,7 @@ func (r *Recipe) resolveData(set DataSet) error {
 		key string
 		set bool
 	}{
-		{"data.size", d.Size != 0}, {"data.test_split", d.TestSplit != 0},
+		{"data.size", d.Size != 0}, {"data.resize", d.Resize != 0}, {"data.test_split", d.TestSplit != 0},
 		{"data.image_key", d.ImageKey != ""}, {"data.label_key", d.LabelKey != ""}, {"data.skip_broken", d.SkipBroken != 0},
 	} {
 		if c.set && !set.Varying {

@@ -76,6 +76,9 @@ type Data struct {
 	// are brought for training and evaluation; 0 means the files' own, or 224.
 	// Data sets whose images have one size take no other.
 	Size int `yaml:"size,omitempty"`
+	// Resize is the length that a test image's shorter side is resized to
+	// before its middle is cut out; 0 cuts out as much as there is.
+	Resize int `yaml:"resize,omitempty"`
 	// ImageKey and LabelKey name the columns, keys or endings of images and
 	// labels in formats that have several; empty means the usual ones.
 	ImageKey string `yaml:"image_key,omitempty"`

@@ -154,6 +154,7 @@ func (r *Recipe) check() error {
 		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
 		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
 			"must be a share below 1 or a whole number of images", r.Data.Validation},
+		{"data.resize", r.Data.Resize >= 0 && r.Data.Resize <= mostSide, "must be 0 (as much as there is) to 16384 pixels", r.Data.Resize},
 		{"data.size", r.Data.Size >= 0 && r.Data.Size <= mostSide, "must be 0 (the files' own, or 224) to 16384 pixels", r.Data.Size},
 		{"data.test_split", r.Data.TestSplit >= 0 && r.Data.TestSplit < 1, "must be a share from 0 to below 1", r.Data.TestSplit},
 		{"data.skip_broken", r.Data.SkipBroken >= 0, "must not be negative", r.Data.SkipBroken},

@@ -1,5 +1,6 @@
-"""Writes testdata/decode: small image files of every kind that is decoded, and
-beside each NAME.png with the pixels that Pillow makes of it: upright, RGB.
+"""Writes testdata/decode: small image files of every kind that is decoded; in
+pixels/ what Pillow makes of each, upright, RGB; and in prepared/ what
+torchvision then makes of some for training and evaluation, 48×48.
 
     .venv/bin/python tools/parity/decode/golden_decode.py [--check]
 
@@ -12,6 +13,7 @@ import sys
 
 import numpy as np
 from PIL import Image, ImageOps
+from torchvision.transforms import functional as F
 
 OUT = pathlib.Path(__file__).resolve().parents[3] / "testdata" / "decode"
 
@@ -94,6 +96,21 @@ def pixels(data):
     return image.convert("RGB")
 
 
+SIDE = 48
+PREPARED = ("large_420.jpg", "large_422.jpg", "progressive_420.jpg", "orientation_6.jpg", "grey.jpg", "rgb8.png")
+
+
+def prepared(image):
+    """The ways to one size; the names say the parameters to the Go test."""
+    w, h = image.size
+    yield "short54", F.center_crop(F.resize(image, 54), SIDE)
+    yield "short48", F.center_crop(F.resize(image, 48), SIDE)
+    n = min(w, h)
+    yield "middle", F.resize(image.crop(((w - n) // 2, (h - n) // 2, (w - n) // 2 + n, (h - n) // 2 + n)), SIDE)
+    for x, y, cw, ch in ((3, 5, w // 2, h // 3), (w // 5, h // 4, w * 3 // 4, h * 2 // 3), (7, 1, 20, 30)):
+        yield f"crop_{x}_{y}_{cw}_{ch}", F.resized_crop(image, y, x, ch, cw, [SIDE, SIDE])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
@@ -102,11 +119,18 @@ def main():
     for name, data in files():
         path, want = OUT / name, OUT / "pixels" / (name + ".png")
         if args.check:
+            for kind, image in prepared(pixels(data)) if name in PREPARED else ():
+                if (np.asarray(image) != np.asarray(Image.open(OUT / "prepared" / f"{name}.{kind}.png"))).any():
+                    print(f"{name}: {kind} differs")
+                    bad += 1
             d = np.abs(np.asarray(pixels(path.read_bytes())).astype(int) - np.asarray(Image.open(want)).astype(int))
             if d.max() > 0:
                 print(f"{name}: differs by {d.max()}")
                 bad += 1
             continue
+        for kind, image in prepared(pixels(data)) if name in PREPARED else ():
+            (OUT / "prepared").mkdir(parents=True, exist_ok=True)
+            image.save(OUT / "prepared" / f"{name}.{kind}.png", optimize=True)
         want.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         pixels(data).save(want, optimize=True)
