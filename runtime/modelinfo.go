@@ -28,6 +28,9 @@ type ModelInfo struct {
 	// middle is cut out; 0 means that the largest window of the input's shape
 	// is cut out first and scaled to the input's size.
 	Resize int
+	// Interpolation is the filter that images are scaled with, "bilinear" or
+	// "bicubic", stretched when an image shrinks; empty if unknown.
+	Interpolation string
 	// Output says what the output holds: OutputLogits (also the meaning of "")
 	// or OutputProbabilities.
 	Output string
@@ -46,6 +49,9 @@ func (i ModelInfo) Over(base ModelInfo) ModelInfo {
 	}
 	if i.Resize == 0 {
 		i.Resize = base.Resize
+	}
+	if i.Interpolation == "" {
+		i.Interpolation = base.Interpolation
 	}
 	if i.Output == "" {
 		i.Output = base.Output
@@ -87,6 +93,9 @@ func (i ModelInfo) Metadata() map[string]string {
 	if i.Resize != 0 {
 		put(MetaResize, i.Resize)
 	}
+	if i.Interpolation != "" {
+		m[MetaInterpolation] = i.Interpolation
+	}
 	if i.Output != "" {
 		m[MetaOutput] = i.Output
 	}
@@ -108,7 +117,7 @@ func ParseModelInfo(metadata map[string]string) (ModelInfo, error) {
 			return ModelInfo{}, fmt.Errorf("model metadata %s: %q is not the JSON list it should be", key, text)
 		}
 	}
-	i.Output = metadata[MetaOutput]
+	i.Output, i.Interpolation = metadata[MetaOutput], metadata[MetaInterpolation]
 	var err error
 	if i.Resize, err = resize(metadata); err != nil {
 		return ModelInfo{}, err

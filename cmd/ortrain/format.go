@@ -141,3 +141,17 @@ func (s *stream) json(v any) error {
 	s.println(string(b))
 	return nil
 }
+
+// milliseconds writes a short time to three digits.
+func milliseconds(ms float64) string {
+	decimals := 0
+	switch {
+	case ms < 1:
+		decimals = 3
+	case ms < 10:
+		decimals = 2
+	case ms < 100:
+		decimals = 1
+	}
+	return strconv.FormatFloat(ms, 'f', decimals, 64) + " ms"
+}

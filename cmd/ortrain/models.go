@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -89,60 +87,5 @@ func (e *environment) runEval(c *cli.Context) error {
 	}
 	e.out.printf("%s on %s: %s in %s\n", r.Model, r.Dataset, plural(r.Images, "image"), duration(r.Seconds))
 	e.out.printf("  top-1  %9s\n  top-5  %9s\n  loss   %9.4f\n", percent(r.Top1, 2), percent(r.Top5, 2), r.Loss)
-	return nil
-}
-
-func (e *environment) export() *cli.Command {
-	return command(&cli.Command{
-		Name:  "export",
-		Usage: "write a run's newest state, or a file of weights, as a model to deploy",
-		Description: `The model carries class names and normalisation as metadata, takes any batch
-size and needs nothing of ortrain. If FILE ends in .safetensors, the named
-tensors are written instead, for PyTorch and others. An existing file is
-replaced only when the new one is complete.
-
-  ortrain export --run runs/demo --out digits.onnx
-  ortrain export --weights resnet56.pth --model resnet56 --input 3x32x32 --out teacher.onnx`,
-		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
-			&cli.StringFlag{Name: "out", Usage: "ONNX or safetensors `FILE` to write"},
-			&cli.StringFlag{Name: "input", Usage: "image size `CxHxW` of a model made from --weights"},
-		}, weightsFlags()...),
-		Action: e.runExport,
-	})
-}
-
-func (e *environment) runExport(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
-		return err
-	}
-	run, out := c.String("run"), c.String("out")
-	switch {
-	case run != "" && c.IsSet("weights"):
-		return &usageError{"export", "--run and --weights exclude each other"}
-	case run == "" && !c.IsSet("weights") || out == "":
-		return &usageError{"export", "give the run with --run DIR (or --weights FILE --model NAME) and the file to write with --out FILE"}
-	case run != "":
-		if err := job.Export(run, out); err != nil {
-			return err
-		}
-	default:
-		if err := exportWeights(c, out); err != nil {
-			return err
-		}
-	}
-	if strings.HasSuffix(strings.ToLower(out), ".safetensors") {
-		st, err := os.Stat(out)
-		if err != nil {
-			return err
-		}
-		e.out.printf("%s  %s\n", out, fileSize(st.Size()))
-		return nil
-	}
-	m, err := job.InspectModel(out)
-	if err != nil {
-		return err
-	}
-	e.out.printf("%s  %s, %s parameters\n", out, fileSize(m.Bytes), count(m.Parameters))
 	return nil
 }

@@ -94,6 +94,17 @@ func (p *progress) Evaluating(done, total int) {
 	}
 }
 
+// Stage shows how far a part of a longer job is.
+func (p *progress) Stage(name string, done, total int) {
+	if !p.out.live || total <= 0 {
+		return
+	}
+	if now := p.now(); now.Sub(p.last) >= redraw || done == total {
+		p.last = now
+		p.draw([]string{name, p.bar(done, total, 24), fmt.Sprintf("%s/%s images", count(done), count(total))})
+	}
+}
+
 // Epoch implements job.Reporter.
 func (p *progress) Epoch(e job.Epoch) {
 	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %.4f  accuracy %.2f%%", e.Loss, 100*e.Accuracy)}

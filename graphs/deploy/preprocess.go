@@ -38,10 +38,13 @@ func Preprocess(m *onnx.ModelProto, p Preprocessing) (*onnx.ModelProto, error) {
 	if err := e.raise(); err != nil {
 		return nil, fmt.Errorf("preprocessing: %w", err)
 	}
+	images := e.graph.Input
 	if err := e.preprocess(p); err != nil {
 		return nil, fmt.Errorf("preprocessing: %w", err)
 	}
-	return e.finish(), nil
+	m = e.finish()
+	m.Graph.ValueInfo = images // no reader could tell the size that Resize gives
+	return m, nil
 }
 
 func (e *edit) preprocess(p Preprocessing) error {

@@ -277,13 +277,6 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 			m.OpsetImport = append(m.OpsetImport, &onnx.OperatorSetIdProto{Domain: d, Version: 1})
 		}
 	}
-	var keys []string
-	for k := range e.opts.Metadata {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: e.opts.Metadata[k]})
-	}
+	m.MetadataProps = onnx.Metadata(e.opts.Metadata)
 	return m, nil
 }

@@ -107,8 +107,8 @@ func (t *run) useful(epochsDone int) *artifact.State {
 	return t.trainer.View()
 }
 
-// deploy returns the weights of a checkpoint that are to be exported.
-func deploy(c *runtime.Checkpoint, p position) *artifact.State {
+// usefulWeights returns the weights of a checkpoint that are to be exported.
+func usefulWeights(c *runtime.Checkpoint, p position) *artifact.State {
 	var s *artifact.State
 	switch p.Deploy {
 	case "best":

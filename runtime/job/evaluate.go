@@ -14,34 +14,47 @@ import (
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
-	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
-// batches lends a loader's batches one after the other, calling progress with
-// the number of images handed out.
-func batches(ctx context.Context, loader *data.Loader, progress func(done int)) iter.Seq2[runtime.Batch, error] {
-	return func(yield func(runtime.Batch, error) bool) {
-		done := 0
+// lent lends a loader's batches one after the other.
+func lent(ctx context.Context, loader *data.Loader) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
 		for {
 			b, err := loader.Next(ctx)
 			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
+				yield(nil, err)
+				return
+			}
+			ok := yield(b, nil)
+			b.Release()
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+// batches lends a loader's batches for scoring, calling progress with the
+// number of images handed out.
+func batches(ctx context.Context, loader *data.Loader, progress func(done int)) iter.Seq2[runtime.Batch, error] {
+	return func(yield func(runtime.Batch, error) bool) {
+		done := 0
+		for b, err := range lent(ctx, loader) {
+			if err != nil {
 				yield(runtime.Batch{}, err)
 				return
 			}
-			ok := yield(runtime.Batch{Images: b.Images, Labels: b.Labels}, nil)
-			done += b.Count
-			b.Release()
-			if progress != nil {
-				progress(done)
-			}
-			if !ok {
+			n := b.Count
+			if !yield(runtime.Batch{Images: b.Images, Labels: b.Labels}, nil) {
 				return
+			}
+			if done += n; progress != nil {
+				progress(done)
 			}
 		}
 	}
@@ -201,7 +214,7 @@ func savedWeights(run string, m *artifact.Manifest) (*artifact.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return deploy(c, p), nil
+	return usefulWeights(c, p), nil
 }
 
 // overlay replaces what is set in over.
@@ -242,43 +255,4 @@ func widen(v []float32) []float64 {
 		out[i] = float64(x)
 	}
 	return out
-}
-
-// Export writes the deployment model of a run: its checkpoint's weights and
-// statistics in one ONNX file with a dynamic batch and the metadata that
-// Predict reads. If out ends in .safetensors, it writes the named tensors alone.
-func Export(run, out string) error {
-	run = lastGeneration(run)
-	if err := checkRun(run); err != nil {
-		return err
-	}
-	m, err := artifact.Read(filepath.Join(run, ArtifactsDir))
-	if err != nil {
-		return err
-	}
-	state, err := savedWeights(run, m)
-	if err != nil {
-		return err
-	}
-	if isSafetensors(out) {
-		return writeTensors(out, m, state)
-	}
-	// The run's own inference artifact holds the metadata.
-	base, err := onnx.ReadFile(filepath.Join(run, ArtifactsDir, artifact.InferFile))
-	if err != nil {
-		return err
-	}
-	meta := map[string]string{}
-	for _, p := range base.GetMetadataProps() {
-		meta[p.GetKey()] = p.GetValue()
-	}
-	model, err := m.InferModel(state.Params, state.Stats, meta)
-	if err != nil {
-		return err
-	}
-	b, err := artifact.Encode(model)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(out, b)
 }

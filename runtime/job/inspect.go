@@ -262,7 +262,8 @@ func countOperators(g *onnx.GraphProto) []OperatorCount {
 
 // countParameters counts the numbers of the floating initializers with at
 // least one dimension (scalars are constants of formulas), those that batch
-// norms read as running statistics apart. In a graph whose state is an input,
+// norms read as running statistics apart, and of the integers those that are
+// weights or biases in fewer bits. In a graph whose state is an input,
 // the state vectors' lengths count.
 func countParameters(g *onnx.GraphProto) (parameters, statistics int) {
 	running := map[string]bool{}
@@ -271,13 +272,25 @@ func countParameters(g *onnx.GraphProto) (parameters, statistics int) {
 			running[in[3]], running[in[4]] = true, true
 		}
 	}
-	for _, t := range g.GetInitializer() {
-		switch onnx.TensorProto_DataType(t.GetDataType()) {
-		case onnx.TensorProto_FLOAT, onnx.TensorProto_FLOAT16, onnx.TensorProto_BFLOAT16, onnx.TensorProto_DOUBLE:
-			if len(t.GetDims()) == 0 {
-				continue
+	quantised, scales := map[string]bool{}, map[string]bool{}
+	for _, n := range g.GetNode() {
+		if op, in := n.GetOpType(), n.GetInput(); op == "QuantizeLinear" || op == "DequantizeLinear" {
+			for i, name := range in {
+				if i == 0 {
+					quantised[name] = true
+				} else {
+					scales[name] = true
+				}
 			}
-			if running[t.GetName()] {
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		name, elem := t.GetName(), onnx.TensorProto_DataType(t.GetDataType())
+		switch {
+		case len(t.GetDims()) == 0 || scales[name]:
+		case quantised[name], elem == onnx.TensorProto_FLOAT, elem == onnx.TensorProto_FLOAT16,
+			elem == onnx.TensorProto_BFLOAT16, elem == onnx.TensorProto_DOUBLE:
+			if running[name] {
 				statistics += int(size(t.GetDims()))
 			} else {
 				parameters += int(size(t.GetDims()))

@@ -23,7 +23,7 @@ type Cost struct {
 func cost(g *onnx.GraphProto) Cost {
 	s := shapes{dims: map[string][]int64{}, ints: map[string][]int64{}}
 	for _, v := range g.GetValueInfo() {
-		if d, ok := staticDims(v); ok {
+		if d, ok := imageDims(v); ok {
 			s.dims[v.GetName()] = d
 		}
 	}

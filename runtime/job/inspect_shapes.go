@@ -66,7 +66,7 @@ func (s *shapes) output(n *onnx.NodeProto, in [][]int64) []int64 {
 	switch n.GetOpType() {
 	case "Relu", "Neg", "Sqrt", "Exp", "Log", "Abs", "Sign", "Identity", "Cast", "Reciprocal", "HardSigmoid",
 		"Sigmoid", "Tanh", "Clip", "LeakyRelu", "Dropout", "LRN", "Softmax", "LogSoftmax", "BatchNormalization",
-		"Erf", "Elu", "HardSwish", "Gelu", "LayerNormalization", "ReorderInput", "ReorderOutput":
+		"QuantizeLinear", "DequantizeLinear", "Erf", "Elu", "HardSwish", "Gelu", "LayerNormalization", "ReorderInput", "ReorderOutput":
 		return x
 	case "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Pow", "Greater", "Where", "PRelu":
 		return broadcast(in)
