@@ -77,6 +77,7 @@ $(PYTHON):
 parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/golden_resnet20.py --check
 	$(PYTHON) tools/parity/networks/golden_networks.py --check
+	$(PYTHON) tools/parity/networks/golden_families.py --check
 	$(PYTHON) tools/parity/optimizers/golden_optimizers.py --check
 	$(PYTHON) tools/parity/distillation/golden_distillation.py --check
 	$(PYTHON) tools/parity/focal/golden_focal.py --check

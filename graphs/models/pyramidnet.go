@@ -25,7 +25,7 @@ func init() {
 		depth, alpha int
 		bottleneck   bool
 	}{
-		{20, 24, false}, {110, 48, false}, {110, 84, false}, {110, 270, false},
+		{20, 24, false}, {29, 24, true}, {110, 48, false}, {110, 84, false}, {110, 270, false},
 		{164, 270, true}, {200, 240, true}, {236, 220, true}, {272, 200, true},
 	} {
 		n, kind, factor := (p.depth-2)/6, "basic", 1

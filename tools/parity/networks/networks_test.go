@@ -45,13 +45,16 @@ func stream(name string) func(i int) uint64 {
 func draw(word uint64) float64 { return float64(word>>40)/(1<<23) - 1 }
 
 // batch is formula.py's batch of step 0 for images of any size.
-func batch(salt, n, size int) (images, targets []float32) {
-	_, targets = golden.Batch(salt, 0, n)
-	noise := stream(fmt.Sprintf("images.%d.0", salt))
+func batch(salt, n, size int) (images, targets []float32) { return batchOf(salt, 0, n, size) }
+
+// batchOf is that of any step.
+func batchOf(salt, step, n, size int) (images, targets []float32) {
+	_, targets = golden.Batch(salt, step, n)
+	noise, classOf := stream(fmt.Sprintf("images.%d.%d", salt, step)), fmt.Sprintf("targets.%d", step)
 	images = make([]float32, n*3*size*size)
 	for i := range images {
 		row, c, y, x := i/(3*size*size), i/(size*size)%3, i/size%size, i%size
-		a := golden.Word("targets.0", 3*row) % classes
+		a := golden.Word(classOf, 3*row) % classes
 		cell := (c*4+y/(size/4))*4 + x/(size/4)
 		images[i] = float32(draw(noise(i))*0.5 + draw(golden.Word(fmt.Sprintf("pattern.%d", a), cell)))
 	}

@@ -1,0 +1,244 @@
+"""Makes the golden of up to three training steps of the other families, from PyTorch in
+float64, and checks the reference against torchvision and timm.
+
+    python golden_families.py            writes testdata/golden/families.safetensors
+    python golden_families.py --check    recomputes and compares with the file
+    python golden_families.py --search N [NAME…]  tries N salts and prints the best
+
+Inputs are those of ../formula.py with a coarse pattern of 4×4 cells whatever the
+size. In bottlenecks the third norm is the small one. A draw NAME of step t
+uses u = (draw("noise.t.NAME") + 1)/2: u itself, or, to keep a share, 1/keep
+where u < keep and 0 elsewhere, rounded to float32.
+
+For each network, in the order of its parameters (metadata NAME.names):
+
+    NAME.losses       of the steps
+    NAME.logits       of the first
+    NAME.largest      max|g| of each parameter's first gradient
+    NAME.sample       SAMPLES of its elements, number word("sample." + PARAMETER, i) mod n
+    NAME.project      PROJECTIONS numbers ⟨g, p⟩/√n, p = draw("project.k." + PARAMETER)
+    NAME.moved        SAMPLES elements of what the steps of SGD (RATE, momentum
+                      0.9, decay 1e-4) added to it, the same ones
+    NAME.stats        SAMPLES elements of each running statistic after them (NAME.statnames)
+"""
+
+import argparse
+import os
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import families
+import formula
+
+PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/families.safetensors"))
+PROJECTIONS, SAMPLES, CLASSES, STEPS, RATE = 2, 8, 10, 3, 0.01
+
+FIFTY, EIGHTEEN, EIGHT = (3, 4, 6, 3), (2, 2, 2, 2), (1, 1, 1)
+# name: (constructor, size, batch, salt). Those of 50 layers are compared in their first
+# step alone: on maps of 2×2 pixels and two images PyTorch's own float32 is off by more
+# than the tolerance after it.
+NETWORKS = {
+    "shake26_2x32d": (lambda s: families.ShakeShake(32, CLASSES), 16, 4, 0),
+    "pyramidnet20_a24": (lambda s: families.PyramidNet(20, 24, CLASSES, shakedrop=0.5), 16, 4, 0),
+    "pyramidnet29_a24": (lambda s: families.PyramidNet(29, 24, CLASSES, bottleneck=True), 16, 4, 0),
+    "amoebanet_b_1_16": (lambda s: families.AmoebaNet(1, 16, CLASSES, s, drop=0.2), 16, 4, 0),
+    "resnext50_32x4d": (lambda s: families.Residual(FIFTY, CLASSES, True, "imagenet", groups=32, base=4), 64, 2, 21),
+    "resnet50_a": (lambda s: families.Residual(FIFTY, CLASSES, True, "imagenet", variant="A"), 64, 2, 23),
+    "resnet50_c": (lambda s: families.Residual(FIFTY, CLASSES, True, "imagenet", variant="C"), 64, 2, 3),
+    "resnet18_se": (lambda s: families.Residual(EIGHTEEN, CLASSES, False, "imagenet", se=True), 64, 4, 0),
+    "resnet18_preact": (lambda s: families.Residual(EIGHTEEN, CLASSES, False, "imagenet", preact=True), 64, 4, 0),
+    "resnet8_drops": (lambda s: families.Residual(EIGHT, CLASSES, False, "small", dropout=0.3, stochastic_depth=0.5), 16, 4, 0),
+}
+
+
+def steps(name):
+    return 1 if "50" in name else STEPS
+
+
+def build(name, dtype):
+    make, size, _, _ = NETWORKS[name]
+    model = make(size)
+    bottleneck = hasattr(model, "layer1") and hasattr(model.layer1[0], "conv3")
+    state = {}
+    for k, v in model.state_dict().items():
+        if k.endswith("num_batches_tracked"):
+            continue
+        t = formula.state_tensor(k, tuple(v.shape))
+        if bottleneck and k.endswith("bn2.weight"):
+            t = t * np.float32(4)
+        elif bottleneck and k.endswith("bn3.weight"):
+            t = t * np.float32(0.25)
+        state[k] = torch.from_numpy(t)
+    model.load_state_dict(state, strict=False)
+    return model.to(dtype).train()
+
+
+def noise(step, dtype):
+    def draws(name, shape, keep):
+        u = (formula.draws(f"noise.{step}.{name}", shape) + 1) / 2
+        if keep:
+            u = np.where(u < keep, 1 / keep, 0.0)
+        return torch.from_numpy(u.astype(np.float32)).to(dtype)
+    return draws
+
+
+def loss_of(model, name, salt, step, dtype):
+    _, size, n, _ = NETWORKS[name]
+    images, targets = (torch.from_numpy(a).to(dtype) for a in formula.batch(salt, step, n, CLASSES, size))
+    families.draws = noise(step, dtype)
+    logits = model(images)
+    return model.loss(logits, targets) if hasattr(model, "loss") else F.cross_entropy(logits, targets), logits
+
+
+def sample(name, t):
+    index = formula.words(f"sample.{name}", SAMPLES) % np.uint64(t.numel())
+    return t.flatten()[torch.from_numpy(index.astype(np.int64))].float()
+
+
+def project(name, g):
+    g = g.flatten().numpy()
+    return torch.tensor([formula.draws(f"project.{k}.{name}", g.shape) @ g / np.sqrt(g.size) for k in range(PROJECTIONS)])
+
+
+def run(name, dtype):
+    model, salt = build(name, dtype), NETWORKS[name][3]
+    start = {k: p.detach().clone() for k, p in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), RATE, momentum=0.9, weight_decay=1e-4)
+    losses = []
+    for step in range(steps(name)):
+        loss, logits = loss_of(model, name, salt, step, dtype)
+        optimizer.zero_grad()
+        loss.backward()
+        losses.append(loss.item())
+        if step == 0:
+            first, grads = logits.detach(), {k: p.grad.clone() for k, p in model.named_parameters()}
+        optimizer.step()
+    moved = {k: p.detach() - start[k] for k, p in model.named_parameters()}
+    stats = {k: v for k, v in model.named_buffers() if "running_" in k}
+    return losses, first, grads, moved, stats
+
+
+def make(name):
+    losses, logits, grads, moved, stats = run(name, torch.float64)
+    rounded = run(name, torch.float32)
+    top = max(g.abs().max() for g in grads.values())
+    worst = max(((rounded[2][k] - g).abs().max() / max(g.abs().max(), 1e-6 * top)).item() for k, g in grads.items())
+    print(f"{name}: {sum(g.numel() for g in grads.values())} parameters, losses {[round(x, 4) for x in losses]}, PyTorch's own "
+          f"float32 gradients off by {worst:.1e}, losses by {max(abs(a / b - 1) for a, b in zip(rounded[0], losses)):.1e}", flush=True)
+    out = {
+        "losses": torch.tensor(losses), "logits": logits.float(),
+        "largest": torch.stack([g.abs().max() for g in grads.values()]).float(),
+        "sample": torch.stack([sample(k, g) for k, g in grads.items()]),
+        "project": torch.stack([project(k, g) for k, g in grads.items()]).float(),
+        "moved": torch.stack([sample(k, v) for k, v in moved.items()]),
+        "stats": torch.stack([sample(k, v) for k, v in stats.items()]),
+    }
+    _, size, n, salt = NETWORKS[name]
+    meta = {"salt": str(salt), "batch": str(n), "size": str(size), "parameters": str(sum(g.numel() for g in grads.values())),
+            "names": " ".join(grads), "statnames": " ".join(stats)}
+    return {f"{name}.{k}": v.contiguous() for k, v in out.items()}, {f"{name}.{k}": v for k, v in meta.items()}
+
+
+def margin(name, salt):
+    """How many times the float32 error the ReLU input nearest to zero is, in the first step."""
+    inputs, relu = [], F.relu
+    F.relu = lambda x, inplace=False: (inputs.append(x.detach().clone()), relu(x))[1]
+    try:
+        with torch.no_grad():
+            for dtype in (torch.float64, torch.float32):
+                loss_of(build(name, dtype), name, salt, 0, dtype)
+    finally:
+        F.relu = relu
+    half = len(inputs) // 2
+    return min((a.abs().min() / (a - b).square().mean().sqrt()).item() for a, b in zip(inputs[:half], inputs[half:]))
+
+
+def check_libraries():
+    """Our modules are torchvision's and timm's: the same sizes, and the same outputs under our names."""
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+    def equal(ours, theirs, names=None):
+        ours, theirs = ours.eval(), theirs.eval()
+        state = ours.state_dict()
+        theirs.load_state_dict({names(k) if names else k: v for k, v in state.items()}, strict=True)
+        with torch.no_grad():
+            assert torch.allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+
+    families.draws = None
+    try:
+        import torchvision
+        equal(families.Residual(FIFTY, CLASSES, True, "imagenet", groups=32, base=4), torchvision.models.resnext50_32x4d(num_classes=CLASSES))
+        print("resnext50_32x4d is torchvision's", torchvision.__version__)
+    except ImportError:
+        print("torchvision is not installed: not compared")
+    try:
+        import timm
+    except ImportError:
+        print("timm is not installed: not compared")
+        return
+    equal(families.Residual(EIGHTEEN, CLASSES, False, "imagenet", se=True), timm.create_model("seresnet18", num_classes=CLASSES))
+
+    def resnetv2(k):
+        part = k.split(".")
+        if part[0] == "conv1":
+            return "stem.conv." + part[1]
+        if part[0] == "fc":
+            return "head.fc." + part[1]
+        if part[0] == "norm":
+            return k
+        stage = int(part[0][5:]) - 1
+        rest = ".".join(part[2:]).replace("bn", "norm").replace("downsample.0", "downsample.conv")
+        return f"stages.{stage}.blocks.{part[1]}.{rest}"
+
+    ours = families.Residual(EIGHTEEN, CLASSES, False, "imagenet", preact=True)
+    theirs = timm.create_model("resnetv2_18", num_classes=CLASSES)
+    ours.fc.weight.data = ours.fc.weight.data.reshape(CLASSES, 512)
+    shapes = {k: v.shape for k, v in theirs.state_dict().items()}
+    state = {resnetv2(k): v for k, v in ours.state_dict().items()}
+    theirs.load_state_dict({k: v.reshape(shapes[k]) for k, v in state.items()}, strict=True)
+    ours, theirs = ours.eval(), theirs.eval()
+    with torch.no_grad():
+        assert torch.allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+    print("resnet18 with se and with preact are timm's seresnet18 and resnetv2_18", timm.__version__)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--check", action="store_true")
+    p.add_argument("--search", type=int, metavar="N")
+    p.add_argument("names", nargs="*", default=list(NETWORKS))
+    args = p.parse_args()
+    if args.search:
+        for name in args.names:
+            found = sorted(((margin(name, s), s) for s in range(args.search)), reverse=True)
+            print(name, [f"salt {s}: {m:.2f}" for m, s in found[:3]], flush=True)
+        return
+    check_libraries()
+    tensors, meta = {}, {"torch": torch.__version__}
+    for name in args.names:
+        t, m = make(name)
+        tensors |= t
+        meta |= m
+    if not args.check:
+        save_file(tensors, PATH, meta)
+        os.chmod(PATH, 0o644)
+        print(f"{PATH}: {os.path.getsize(PATH) / 2**20:.2f} MiB, {len(tensors)} tensors")
+        return
+    with safe_open(PATH, "pt") as f:
+        old = {k: f.get_tensor(k) for k in f.keys()}
+        same = {k: v for k, v in f.metadata().items() if k != "torch"}
+    ok = old.keys() == tensors.keys() and same == {k: v for k, v in meta.items() if k != "torch"} and all(
+        torch.allclose(old[k], v, rtol=1e-5, atol=1e-7) for k, v in tensors.items())
+    print(f"{PATH}: {'as computed' if ok else 'DIFFERS'}")
+    sys.exit(not ok)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

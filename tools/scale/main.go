@@ -1,0 +1,171 @@
+// Command scale measures what a deep network costs before its first step:
+// building, differentiating and lowering its graphs, writing them, and loading
+// the step into ONNX Runtime.
+//
+//	go run ./tools/scale                      the networks below
+//	go run ./tools/scale resnet152:224:1000:16
+//
+// A network is NAME:SIZE:CLASSES:BATCH. Each is measured in a process of its own,
+// in the layout of this machine's blocks; peak memory is the process's. Rows go
+// to testdata/results/scale.csv.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime"
+)
+
+var networks = []string{
+	"resnet50:224:1000:16", "resnet152:224:1000:16", "resnet110:32:10:128", "resnet1202:32:10:128",
+	"resnext101_32x8d:224:1000:16", "shake26_2x112d:32:10:128", "pyramidnet272_a200:32:10:64", "amoebanet_b_6_128:32:10:64",
+}
+
+func main() {
+	one := flag.Bool("one", false, "measure in this process and print a row")
+	out := flag.String("out", filepath.Join("testdata", "results", "scale.csv"), "CSV file")
+	threads := flag.Int("threads", 2, "threads")
+	flag.Parse()
+	names := flag.Args()
+	if len(names) == 0 {
+		names = networks
+	}
+	var err error
+	if *one {
+		var row []string
+		if row, err = measure(names[0], *threads); err == nil {
+			w := csv.NewWriter(os.Stdout)
+			w.Write(row)
+			w.Flush()
+			err = w.Error()
+		}
+	} else {
+		err = drive(names, *threads, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		os.Exit(1)
+	}
+}
+
+var header = []string{"date", "version", "network", "size", "batch", "block", "parameters", "step_nodes",
+	"build_seconds", "write_seconds", "load_seconds", "total_seconds", "peak_rss_mib", "threads", "cpu"}
+
+func drive(names []string, threads int, out string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	rows := [][]string{header}
+	for _, name := range names {
+		fmt.Printf("%-30s ", name)
+		cmd := exec.Command(self, "-one", "-threads", strconv.Itoa(threads), name)
+		cmd.Stderr = os.Stderr
+		text, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		row, err := csv.NewReader(bytes.NewReader(text)).Read()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Printf("%s nodes; build %s s, write %s s, load %s s, together %s s; peak %s MiB\n",
+			row[7], row[8], row[9], row[10], row[11], row[12])
+		rows = append(rows, row)
+	}
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
+		return err
+	}
+	return os.WriteFile(out, b.Bytes(), 0o644)
+}
+
+func measure(network string, threads int) ([]string, error) {
+	part := strings.Split(network, ":")
+	if len(part) != 4 {
+		return nil, fmt.Errorf("%q is not NAME:SIZE:CLASSES:BATCH", network)
+	}
+	var number [3]int
+	for i := range number {
+		n, err := strconv.Atoi(part[1+i])
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", network, err)
+		}
+		number[i] = n
+	}
+	library, err := runtime.FindLibrary("")
+	if err != nil {
+		return nil, err
+	}
+	if err := runtime.Open(library); err != nil {
+		return nil, err
+	}
+	block := runtime.ChannelBlock()
+	dir, err := os.MkdirTemp("", "ortrain-scale-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	seconds := func(since *time.Time) string {
+		now := time.Now()
+		s := now.Sub(*since).Seconds()
+		*since = now
+		return fmt.Sprintf("%.2f", s)
+	}
+	begin := time.Now()
+	at := begin
+	set, err := artifact.Build(artifact.Spec{
+		Model: part[0], Config: models.Config{Classes: number[1], Input: [3]int{3, number[0], number[0]}},
+		Optimizer: "sgd", Batch: number[2], Lowering: lower.Options{Block: block},
+	})
+	if err != nil {
+		return nil, err
+	}
+	build, nodes, params := seconds(&at), len(set.Step.Graph.Node), set.Manifest.ParamCount()
+	if err := set.Write(dir); err != nil {
+		return nil, err
+	}
+	write := seconds(&at)
+	t, err := runtime.NewTrainer(dir, runtime.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	load := seconds(&at)
+	total := fmt.Sprintf("%.2f", at.Sub(begin).Seconds())
+	defer t.Close()
+	peak, err := peakMiB()
+	if err != nil {
+		return nil, err
+	}
+	return []string{time.Now().Format(time.DateOnly), "ONNX Runtime " + library.Version, part[0], part[1], part[3], strconv.Itoa(block),
+		strconv.Itoa(params), strconv.Itoa(nodes), build, write, load, total, strconv.Itoa(peak), strconv.Itoa(threads), runtime.CPUName()}, nil
+}
+
+// peakMiB is the largest resident size of this process so far.
+func peakMiB() (int, error) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			return kib / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("the system does not tell the peak memory")
+}
