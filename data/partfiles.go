@@ -90,11 +90,8 @@ func (p *partFiles) discover(format, ending, root string) error {
 				continue
 			}
 			path := filepath.Join(dir, name)
-			info, err := os.Stat(path) // follows symbolic links
-			if err != nil {
-				continue
-			}
-			if info.IsDir() {
+			// A link that leads nowhere is a file that cannot be read.
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
 				if w := partWords[strings.ToLower(name)]; depth < 2 && (w != "" || name == "data") {
 					if err := look(path, w, depth+1); err != nil {
 						return err

@@ -2,6 +2,7 @@ package data
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,9 +84,7 @@ func indexWebDataset(_ *Definition, o Options) (*Parts, error) {
 			continue
 		}
 		s := &shardSource{written: written{size: o.side()}}
-		if err := s.index(p.paths, p.training, webdataset.Options{Image: strings.ToLower(o.ImageKey), Label: strings.ToLower(o.LabelKey)}, &a); err != nil {
-			return nil, err
-		}
+		s.index(p.paths, p.training, webdataset.Options{Image: strings.ToLower(o.ImageKey), Label: strings.ToLower(o.LabelKey)}, &a)
 		pieces = append(pieces, piece{s, &s.written, p.into})
 	}
 	if err := a.finish(classes, pieces); err != nil {
@@ -99,10 +98,9 @@ func indexWebDataset(_ *Definition, o Options) (*Parts, error) {
 type scanned struct {
 	samples  []webdataset.Sample
 	problems []files.Problem
-	err      error
 }
 
-func (s *shardSource) index(paths []string, training bool, opt webdataset.Options, a *assembly) error {
+func (s *shardSource) index(paths []string, training bool, opt webdataset.Options, a *assembly) {
 	results := make([]scanned, len(paths))
 	s.shards = make([]*os.File, len(paths))
 	var wg sync.WaitGroup
@@ -116,9 +114,6 @@ func (s *shardSource) index(paths []string, training bool, opt webdataset.Option
 	}
 	wg.Wait()
 	for _, r := range results {
-		if r.err != nil {
-			return r.err
-		}
 		s.first = append(s.first, s.Len())
 		for _, x := range r.samples {
 			if x.Size > MaxFile {
@@ -130,20 +125,24 @@ func (s *shardSource) index(paths []string, training bool, opt webdataset.Option
 		}
 		a.problems = append(a.problems, r.problems...)
 	}
-	return nil
+}
+
+func unreadable(path string, err error) scanned {
+	return scanned{problems: []files.Problem{{Path: path, Kind: files.Unreadable, Detail: bare(err, path)}}}
 }
 
 func scanShard(path string, opt webdataset.Options) (*os.File, scanned) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, scanned{err: err}
+		return nil, unreadable(path, err)
 	}
 	info, err := f.Stat()
-	if err != nil {
-		return nil, scanned{err: err}
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
 	}
-	if !info.Mode().IsRegular() {
-		return nil, scanned{err: fmt.Errorf("%s: not a regular file", path)}
+	if err != nil {
+		f.Close()
+		return nil, unreadable(path, err)
 	}
 	var r scanned
 	webdataset.Scan(f, info.Size(), path, opt,

@@ -49,11 +49,11 @@ func Format(name string) string { return extensions[strings.ToLower(filepath.Ext
 
 // Problem is a file or folder that cannot be used as it is.
 type Problem struct {
-	Path string
+	Path string `json:"path"`
 	// Kind is one of a few words that sort problems, such as "unreadable".
-	Kind string
+	Kind string `json:"kind"`
 	// Detail says what is wrong and what to do.
-	Detail string
+	Detail string `json:"detail"`
 }
 
 // String returns one line.

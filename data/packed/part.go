@@ -113,7 +113,7 @@ func (p *Part) Bytes(i int) (b []byte, err error) {
 		}
 		b = p.shards[s][from-base : to-base : to-base]
 		if crc32.Checksum(b, table) != p.index.sum(i) {
-			return errors.New("the shard is damaged: the image's checksum differs; copy the shard anew or pack the set again")
+			return ErrChecksum
 		}
 		return nil
 	})
@@ -122,6 +122,9 @@ func (p *Part) Bytes(i int) (b []byte, err error) {
 	}
 	return b, nil
 }
+
+// ErrChecksum is the error of an image whose bytes have changed.
+var ErrChecksum = errors.New("the shard is damaged: the image's checksum differs; copy the shard anew or pack the set again")
 
 // Close ends the mapping.
 func (p *Part) Close() error {

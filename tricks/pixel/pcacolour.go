@@ -49,9 +49,7 @@ var imageNetPCA = PCA{
 // an image does not have three channels.
 func MeasurePCA(n int, read func(i int, m *Image) error) (PCA, error) {
 	var m Image
-	var sum [3]float64
-	var products [3][3]float64
-	pixels := 0.0
+	var sums ColourSums
 	for i := range n {
 		if err := read(i, &m); err != nil {
 			return PCA{}, fmt.Errorf("colour components: image %d: %w", i, err)
@@ -59,33 +57,59 @@ func MeasurePCA(n int, read func(i int, m *Image) error) (PCA, error) {
 		if m.C != 3 {
 			return PCA{}, fmt.Errorf("colour components: image %d has %d channels, not 3", i, m.C)
 		}
-		// The sums of one image are exact integers.
-		var s [3]uint64
-		var q [3][3]uint64
-		for p := m.Pix; len(p) >= 3; p = p[3:] {
-			v := [3]uint64{uint64(p[0]), uint64(p[1]), uint64(p[2])}
-			for a := range v {
-				s[a] += v[a]
-				for b := a; b < 3; b++ {
-					q[a][b] += v[a] * v[b]
-				}
-			}
-		}
-		for a := range s {
-			sum[a] += float64(s[a]) / 255
-			for b := a; b < 3; b++ {
-				products[a][b] += float64(q[a][b]) / (255 * 255)
-			}
-		}
-		pixels += float64(m.W * m.H)
+		sums.Add(&m)
 	}
-	if pixels == 0 {
+	return sums.PCA()
+}
+
+// ColourSums adds up the colours of pixels and their products in whole numbers,
+// so that the order of the images does not matter (up to 2⁴⁸ pixels). The zero
+// value is ready.
+type ColourSums struct {
+	pixels   uint64
+	sums     [3]uint64
+	products [3][3]uint64
+}
+
+// Add adds the pixels of an image of three channels.
+func (c *ColourSums) Add(m *Image) {
+	for p := m.Pix; len(p) >= 3; p = p[3:] {
+		v := [3]uint64{uint64(p[0]), uint64(p[1]), uint64(p[2])}
+		for a := range v {
+			c.sums[a] += v[a]
+			for b := a; b < 3; b++ {
+				c.products[a][b] += v[a] * v[b]
+			}
+		}
+	}
+	c.pixels += uint64(m.W * m.H)
+}
+
+// Merge adds the sums of other pixels.
+func (c *ColourSums) Merge(other *ColourSums) {
+	c.pixels += other.pixels
+	for a := range c.sums {
+		c.sums[a] += other.sums[a]
+		for b := a; b < 3; b++ {
+			c.products[a][b] += other.products[a][b]
+		}
+	}
+}
+
+// PCA returns the components of the pixels' colours, scaled to [0, 1].
+func (c *ColourSums) PCA() (PCA, error) {
+	if c.pixels == 0 {
 		return PCA{}, errors.New("colour components: there are no pixels")
 	}
+	n := float64(c.pixels)
+	var mean [3]float64
+	for a := range mean {
+		mean[a] = float64(c.sums[a]) / 255 / n
+	}
 	cov := mat.NewSymDense(3, nil)
-	for a := range sum {
+	for a := range mean {
 		for b := a; b < 3; b++ {
-			cov.SetSym(a, b, products[a][b]/pixels-sum[a]/pixels*(sum[b]/pixels))
+			cov.SetSym(a, b, float64(c.products[a][b])/(255*255)/n-mean[a]*mean[b])
 		}
 	}
 	var eigen mat.EigenSym
