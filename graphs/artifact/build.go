@@ -225,6 +225,26 @@ func (m *Manifest) network(b *nn.Builder, x *ir.Value) (*ir.Value, error) {
 
 // step builds the training step: forward, loss, backward, update.
 func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, error) {
+	g, err := s.stepGraph(m, opt)
+	if err != nil {
+		return nil, err
+	}
+	o := s.Lowering
+	o.Metadata = nil
+	o.Producer, o.Version = Producer, Version
+	return lower.Lower(g, o)
+}
+
+// StepGraph builds the graph of the training step without lowering it.
+func StepGraph(s Spec) (*ir.Graph, error) {
+	m, opt, err := s.manifest()
+	if err != nil {
+		return nil, err
+	}
+	return s.stepGraph(m, opt)
+}
+
+func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error) {
 	g := ir.New(m.Model.Name + "_step")
 	in := m.Model.Input
 	images := g.Input(Images, ir.F32(m.Batch, in[0], in[1], in[2]))
@@ -298,10 +318,7 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	g.Output(Loss, loss)
 	g.Output(Logits, logits)
 	g.Prune()
-	o := s.Lowering
-	o.Metadata = nil
-	o.Producer, o.Version = Producer, Version
-	return lower.Lower(g, o)
+	return g, nil
 }
 
 // segments tells the rule where each parameter lies.

@@ -264,6 +264,11 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 		}
 		e.graph.Output = append(e.graph.Output, e.info(o.Name, o.Value))
 	}
+	return e.model(), nil
+}
+
+// model wraps the graph, whose inputs and outputs are declared, into a model.
+func (e *Emitter) model() *onnx.ModelProto {
 	e.graph.Node = runtimeOrder(e.graph.Node)
 	m := &onnx.ModelProto{
 		IrVersion:       irVersion,
@@ -278,5 +283,5 @@ func (e *Emitter) finish() (*onnx.ModelProto, error) {
 		}
 	}
 	m.MetadataProps = onnx.Metadata(e.opts.Metadata)
-	return m, nil
+	return m
 }

@@ -117,6 +117,12 @@ func (e *Emitter) kernelConv(n *ir.Node) bool {
 	return a.Groups == 1 || a.Groups == x[1] && a.Groups == w[0] && x[1]%e.opts.Block == 0
 }
 
+// prefersKernel reports whether nothing faster was measured for a node.
+func (e *Emitter) prefersKernel(n *ir.Node) bool {
+	c := e.choice(n)
+	return c == "" || c == "kernel"
+}
+
 // convInput returns a convolution's input in the layout that the library takes.
 func (e *Emitter) convInput(x *ir.Value) string {
 	if e.blockable(x) {
@@ -173,7 +179,7 @@ func (e *Emitter) applyKernel(n *ir.Node, z *ir.Value, relu bool, out *ir.Value)
 
 // fuseConvSum adds a residual sum within the convolution.
 func (e *Emitter) fuseConvSum(conv *ir.Node) {
-	if !e.kernelConv(conv) {
+	if !e.kernelConv(conv) || !e.prefersKernel(conv) {
 		return
 	}
 	add := e.soleReader(conv.Out[0], ir.Binary{F: ir.Add})
@@ -202,7 +208,7 @@ type gradChain struct {
 // fuseGradChain takes over ConvGradInput → Add → ReluGrad, either of the last
 // two being optional.
 func (e *Emitter) fuseGradChain(grad *ir.Node) {
-	if !e.kernelConv(grad) || !e.blockable(grad.Out[0]) {
+	if !e.kernelConv(grad) || !e.blockable(grad.Out[0]) || !e.prefersKernel(grad) {
 		return
 	}
 	c := gradChain{conv: grad, out: grad.Out[0]}

@@ -31,6 +31,7 @@
 package lower
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,6 +65,9 @@ type Options struct {
 	// Kernels allows the operators of the kernel library, which the session that
 	// runs the model must have loaded. They need Block, and Threads.
 	Kernels bool
+	// Choices names the form to take for a node, by Key, where it has been
+	// measured; one that does not apply is passed over.
+	Choices map[string]string
 	// Forms forces a form, by operator kind. A node of that kind to which the
 	// form does not apply is an error wrapping ErrForm.
 	Forms map[string]string
@@ -156,18 +160,9 @@ func (e *Emitter) lowerNode(n *ir.Node) error {
 		}
 		return nil
 	}
-	if len(forms) > 1 {
-		forms = slices.Clone(forms)
-		slices.SortStableFunc(forms, func(a, b form) int {
-			ra, rb := a.cost(n, e.opts), b.cost(n, e.opts)
-			switch {
-			case ra < rb:
-				return -1
-			case ra > rb:
-				return 1
-			}
-			return 0
-		})
+	forms = ranked(n, e.opts)
+	if i := slices.IndexFunc(forms, func(f form) bool { return f.name == e.choice(n) }); i > 0 {
+		forms[0], forms[i] = forms[i], forms[0]
 	}
 	for _, f := range forms {
 		if f.emit(e, n) {
@@ -175,6 +170,22 @@ func (e *Emitter) lowerNode(n *ir.Node) error {
 		}
 	}
 	return fmt.Errorf("lower: node %q: no CPU form of %s applies to %v", n.Name, kind, n.Op)
+}
+
+// ranked returns the forms of a node in the order of the cost rule.
+func ranked(n *ir.Node, o Options) []form {
+	forms := slices.Clone(cpuForms[n.Op.Kind()])
+	slices.SortStableFunc(forms, func(a, b form) int { return cmp.Compare(a.cost(n, o), b.cost(n, o)) })
+	return forms
+}
+
+// choice returns the form that was measured to be the fastest for a node; ""
+// if that is not known.
+func (e *Emitter) choice(n *ir.Node) string {
+	if len(e.opts.Choices) == 0 {
+		return ""
+	}
+	return e.opts.Choices[Key(n)]
 }
 
 func (f form) cost(n *ir.Node, o Options) float64 {

@@ -92,7 +92,7 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
 		Lowering: lower.Options{
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(), Kernels: haveKernels(),
-			Metadata: modelInfo(r, d).Metadata()},
+			Choices: choices(r.Threads), Metadata: modelInfo(r, d).Metadata()},
 	}
 }
 

@@ -1,0 +1,106 @@
+package lower
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// # Choice by measurement
+//
+// The cost rules rank forms by what was measured on the developers' machines.
+// Options.Choices overrules them for a node with what was measured on the
+// user's: Tunable lists the nodes of a graph that are worth it, Candidates the
+// forms of one, and Probe makes a model of a node in one form, to be timed.
+
+// tunable lists the kinds whose forms differ enough to be timed.
+var tunable = []string{"Conv", "ConvGradInput", "ConvGradWeight", "BatchNormGrad", "MaxPoolGrad"}
+
+// Key names what the speed of a node's forms depends on besides the machine:
+// the operator with its attributes and the shapes of its inputs.
+func Key(n *ir.Node) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%v", n.Op.Kind(), n.Op)
+	for _, v := range n.In {
+		fmt.Fprintf(&b, " %v", v.Shape)
+	}
+	return b.String()
+}
+
+// Tunable returns one node for each distinct key of g that has forms to choose
+// from, in order.
+func Tunable(g *ir.Graph) []*ir.Node {
+	seen := map[string]bool{}
+	var nodes []*ir.Node
+	for _, n := range g.Nodes {
+		if k := Key(n); slices.Contains(tunable, n.Op.Kind()) && !seen[k] {
+			seen[k] = true
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// Candidates returns the forms of n that apply under o, the one that the cost
+// rule would take first.
+func Candidates(n *ir.Node, o Options) []string {
+	var names []string
+	for _, f := range ranked(n, o) {
+		if _, err := Probe(n, f.name, o); err == nil {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// Probe returns a model that computes n alone in one form. Its inputs are those
+// of n; where o allows blocks and a map has them, it comes and goes in blocks,
+// as it does inside a step, so that a form in plain layout pays for the
+// reordering. The error wraps ErrForm if the form does not apply.
+func Probe(n *ir.Node, form string, o Options) (*onnx.ModelProto, error) {
+	g := ir.New("probe")
+	in := make([]*ir.Value, len(n.In))
+	for i, v := range n.In {
+		in[i] = g.Input(fmt.Sprintf("in%d", i), v.Type)
+	}
+	node := g.Apply("node", n.Op, in...)[0].Node
+	o.Forms = map[string]string{n.Op.Kind(): form}
+	o.Choices = nil
+	e := newEmitter(g, o)
+	for _, v := range in {
+		if e.blockable(v) && isMap(n, v, in) {
+			delete(e.plain, v)
+			e.blocked[v] = v.Name
+		}
+	}
+	if err := e.lowerNode(node); err != nil {
+		return nil, err
+	}
+	for i, v := range node.Out {
+		name := fmt.Sprintf("out%d", i)
+		have := ""
+		if e.blockable(v) && n.Op.Kind() != "ConvGradWeight" {
+			have = e.blk(v)
+		} else {
+			have = e.in(v)
+		}
+		e.emit("Identity", []string{have}, []string{name})
+		e.graph.Output = append(e.graph.Output, onnx.TensorInfo(name, elem(v.DType), dims(v.Shape)))
+	}
+	for _, v := range in {
+		e.graph.Input = append(e.graph.Input, onnx.TensorInfo(v.Name, elem(v.DType), dims(v.Shape)))
+	}
+	return e.model(), nil
+}
+
+// isMap tells activations from weights among a node's inputs of rank 4.
+func isMap(n *ir.Node, v *ir.Value, in []*ir.Value) bool {
+	switch n.Op.Kind() {
+	case "Conv", "ConvGradInput":
+		return v == in[0]
+	}
+	return true
+}

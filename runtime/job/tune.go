@@ -1,0 +1,238 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+// TuneConfig says for which recipe's step to time the forms.
+type TuneConfig struct {
+	Recipe  *recipe.Recipe
+	Library string
+	// Progress, if set, is called as operators are done.
+	Progress func(done, total int)
+}
+
+// Tuned is what was measured of one operator of the step.
+type Tuned struct {
+	// Operator is its kind, Shapes those of its inputs.
+	Operator string   `json:"operator"`
+	Shapes   []string `json:"shapes"`
+	// Times is how often the step has the operator.
+	Times int `json:"times"`
+	// Rule is the form that is taken without measurement, Best the one that is
+	// taken with it; Seconds are those of every form that applies.
+	Rule    string             `json:"rule"`
+	Best    string             `json:"best"`
+	Seconds map[string]float64 `json:"seconds"`
+}
+
+// Tune times the forms in which the operators of a recipe's training step can
+// be lowered, and keeps the measurements for the runs to come on this machine
+// with the same library and number of threads (TuningFile). Nothing else
+// should run meanwhile. It returns a row for each distinct operator.
+func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
+	if _, err := openLibrary(c.Library); err != nil {
+		return nil, err
+	}
+	if c.Recipe == nil {
+		return nil, errors.New("no recipe given")
+	}
+	r, err := c.Recipe.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNames(r); err != nil {
+		return nil, err
+	}
+	d, err := openData(r)
+	if err != nil {
+		return nil, err
+	}
+	spec := Spec(r, d)
+	spec.Lowering.Choices = nil
+	g, err := artifact.StepGraph(spec)
+	if err != nil {
+		return nil, err
+	}
+	known, err := readMeasurements()
+	if err != nil {
+		return nil, err
+	}
+	env := tuningEnvironment(r.Threads)
+	if known[env] == nil {
+		known[env] = map[string]map[string]float64{}
+	}
+	times := map[string]int{}
+	for _, n := range g.Nodes {
+		times[lower.Key(n)]++
+	}
+	nodes := lower.Tunable(g)
+	var rows []Tuned
+	for i, n := range nodes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if c.Progress != nil {
+			c.Progress(i, len(nodes))
+		}
+		row := Tuned{Operator: n.Op.Kind(), Times: times[lower.Key(n)]}
+		for _, v := range n.In {
+			row.Shapes = append(row.Shapes, v.Shape.String())
+		}
+		forms := lower.Candidates(n, spec.Lowering)
+		if len(forms) == 0 {
+			continue
+		}
+		row.Rule = forms[0]
+		if row.Seconds, err = timeForms(ctx, n, forms, spec.Lowering); err != nil {
+			return nil, err
+		}
+		row.Best = best(row.Seconds, row.Rule)
+		rows = append(rows, row)
+		entry := map[string]float64{ruleForm + row.Rule: 0}
+		for form, s := range row.Seconds {
+			entry[form] = s
+		}
+		known[env][lower.Key(n)] = entry
+	}
+	if c.Progress != nil {
+		c.Progress(len(nodes), len(nodes))
+	}
+	tuned.Delete(env)
+	return rows, known.write()
+}
+
+const (
+	// tuneRounds is how often the forms of an operator take turns.
+	tuneRounds = 5
+	// tuneTurn is the least time of a turn, so that the clock's grain and the
+	// start of the threads do not count.
+	tuneTurn = 4 * time.Millisecond
+	// hopeless ends the trial of a form that after two turns takes so many
+	// times the best.
+	hopeless = 2.5
+)
+
+// timeForms runs the forms of an operator in turn and returns the least time of
+// a run of each.
+func timeForms(ctx context.Context, n *ir.Node, forms []string, o lower.Options) (map[string]float64, error) {
+	trials := make([]*trial, 0, len(forms))
+	defer func() {
+		for _, t := range trials {
+			t.close()
+		}
+	}()
+	for _, form := range forms {
+		m, err := lower.Probe(n, form, o)
+		if err != nil {
+			return nil, err
+		}
+		t, err := newTrial(form, m, o)
+		if err != nil {
+			return nil, err
+		}
+		trials = append(trials, t)
+	}
+	least := map[string]float64{}
+	for round := range tuneRounds {
+		fastest := slices.Min(append(slices.Collect(maps.Values(least)), math.Inf(1)))
+		for _, t := range trials {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if round > 1 && least[t.form] > hopeless*fastest {
+				continue
+			}
+			s, err := t.turn()
+			if err != nil {
+				return nil, err
+			}
+			if old, ok := least[t.form]; !ok || s < old {
+				least[t.form] = s
+			}
+		}
+	}
+	return least, nil
+}
+
+// trial is a form's model, ready to run.
+type trial struct {
+	form    string
+	session *runtime.Session
+	in, out map[string]*runtime.Tensor
+}
+
+func newTrial(form string, m *onnx.ModelProto, o lower.Options) (*trial, error) {
+	b, err := onnx.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{form: form, in: map[string]*runtime.Tensor{}, out: map[string]*runtime.Tensor{}}
+	options := runtime.Options{Threads: o.Threads}
+	if o.Kernels {
+		if options.Kernels, err = runtime.FindKernels(); err != nil {
+			return nil, err
+		}
+	}
+	if t.session, err = runtime.NewSessionFromBytes("form "+form, b, options); err != nil {
+		return nil, err
+	}
+	for _, p := range t.session.Inputs() {
+		x, err := runtime.NewTensor(p.Shape...)
+		if err != nil {
+			t.close()
+			return nil, err
+		}
+		// Zeros would be quicker than numbers nowhere, but subnormals slower.
+		for i, f := 0, x.Floats(); i < len(f); i++ {
+			f[i] = float32(i%13)/13 - 0.4
+		}
+		t.in[p.Name] = x
+	}
+	for _, p := range t.session.Outputs() {
+		y, err := runtime.NewTensor(p.Shape...)
+		if err != nil {
+			t.close()
+			return nil, err
+		}
+		t.out[p.Name] = y
+	}
+	return t, nil
+}
+
+// turn returns the mean seconds of a run over a turn.
+func (t *trial) turn() (float64, error) {
+	begun := time.Now()
+	for n := 1; ; n++ {
+		if err := t.session.Run(t.in, t.out); err != nil {
+			return 0, fmt.Errorf("timing the forms: %w", err)
+		}
+		if spent := time.Since(begun); spent >= tuneTurn {
+			return spent.Seconds() / float64(n), nil
+		}
+	}
+}
+
+func (t *trial) close() {
+	for _, m := range []map[string]*runtime.Tensor{t.in, t.out} {
+		for _, x := range m {
+			x.Close()
+		}
+	}
+	if t.session != nil {
+		t.session.Close()
+	}
+}
