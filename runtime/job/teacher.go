@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/tricks/distillation"
 	"github.com/ortrain/ortrain/tricks/recipe"
@@ -25,7 +27,7 @@ import (
 func identifyTeachers(r *recipe.Recipe) error {
 	for i := range r.Teacher.Models {
 		m := &r.Teacher.Models[i]
-		sum, err := fileDigest(m.File)
+		sum, err := modelDigest(m.File)
 		if err == nil && m.SHA256 != "" && m.SHA256 != sum {
 			err = fmt.Errorf("%s is not the file that the recipe names: its SHA-256 is %s, not %s", m.File, sum, m.SHA256)
 		}
@@ -38,6 +40,36 @@ func identifyTeachers(r *recipe.Recipe) error {
 }
 
 func teacherKey(i int) string { return fmt.Sprintf("teacher.models.%d", i) }
+
+// modelDigest is the SHA-256 of a model file; where its weights lie in files
+// beside it, that of the digests of all.
+func modelDigest(path string) (string, error) {
+	sum, err := fileDigest(path)
+	if err != nil {
+		return "", err
+	}
+	model, err := onnx.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	beside := onnx.ExternalFiles(model)
+	if len(beside) == 0 {
+		return sum, nil
+	}
+	h := sha256.New()
+	io.WriteString(h, sum)
+	for _, name := range beside {
+		if !filepath.IsLocal(name) {
+			return "", fmt.Errorf("%s: its weights lie in %q, outside its folder, which is refused", path, name)
+		}
+		part, err := fileDigest(filepath.Join(filepath.Dir(path), name))
+		if err != nil {
+			return "", fmt.Errorf("its weights: %w", err)
+		}
+		io.WriteString(h, part)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
 
 func fileDigest(path string) (string, error) {
 	f, err := os.Open(path)

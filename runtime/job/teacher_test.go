@@ -271,3 +271,31 @@ func TestTeacherRefusals(t *testing.T) {
 		t.Errorf("resumed with another teacher and a recipe: %v", err)
 	}
 }
+
+// evaluatingStopper cancels as soon as images are being worked on.
+type evaluatingStopper struct{ stopper }
+
+func (s *evaluatingStopper) Evaluating(_, _ int) { s.cancel() }
+
+// TestStoppedWhileCaching: a run that is cancelled before its first step, while
+// the teacher's logits are computed, can be resumed.
+func TestStoppedWhileCaching(t *testing.T) {
+	ortest.Open(t)
+	dir, whole := t.TempDir(), t.TempDir()
+	changes := []string{"data.dir=" + digits(t), "epochs=1", "batch=32", "teacher.models=[" + stranger(t, 1, 10) + "]", "teacher.cache=plain", "teacher.cache_dir=" + t.TempDir()}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	_, err := job.Train(ctx, job.Config{Recipe: mnist(t, changes...), Out: dir, Reporter: &evaluatingStopper{stopper{1 << 30, cancel}}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled: %v", err)
+	}
+	if _, err := job.Train(context.Background(), job.Config{Out: dir, Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Train(context.Background(), job.Config{Recipe: mnist(t, changes...), Out: whole}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, dir, job.ModelFile), read(t, whole, job.ModelFile)) {
+		t.Error("the resumed run differs")
+	}
+}

@@ -324,6 +324,10 @@ func (t *run) train(ctx context.Context) (Result, error) {
 	res := Result{Out: t.cfg.Out}
 	if t.start.Epoch < last && !t.stopped {
 		supply, err := t.supply(ctx)
+		if err != nil && ctx.Err() != nil {
+			// What was kept of the teacher's answers shortens the next attempt.
+			return res, errors.Join(context.Cause(ctx), t.checkpoint(t.start))
+		}
 		if err != nil {
 			return res, err
 		}

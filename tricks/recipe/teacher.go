@@ -43,8 +43,8 @@ type Teacher struct {
 type TeacherModel struct {
 	// File is an ONNX classifier.
 	File string `yaml:"file"`
-	// SHA256 is the file's digest, which a run records; given, the file must
-	// have it.
+	// SHA256 is the file's digest (with those of the files that its weights lie
+	// in, if there are any), which a run records; given, the file must have it.
 	SHA256 string `yaml:"sha256,omitempty"`
 	// Weight is its share in the average; nil means 1.
 	Weight *float64 `yaml:"weight,omitempty"`
