@@ -17,31 +17,46 @@ func init() {
 // then lie side by side with the columns, and a filter dilated by the block
 // meets every channel of a column in turn, so the result's width is kw·B.
 func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
-	op, b := n.Op.(ir.ConvGradWeight), e.opts.Block
-	if !e.blockable(n.In[0]) || !e.blockable(n.In[1]) || op.Groups != 1 || op.Dilation != [2]int{1, 1} ||
-		n.In[0].Shape[0]%reorderUnit != 0 {
-		return false
-	}
-	dy, x := n.In[0].Shape, n.In[1].Shape
+	op := n.Op.(ir.ConvGradWeight)
+	after, ok := e.weightBlockable(n)
 	// Large maps of a 1×1 kernel are better served by a product per image.
-	if op.Kernel == [2]int{1, 1} && dy[2]*dy[3] >= 28*28 && e.opts.Forms["ConvGradWeight"] == "" {
+	dy, x := n.In[0].Shape, n.In[1].Shape
+	if !ok || op.Groups != 1 ||
+		op.Kernel == [2]int{1, 1} && dy[2]*dy[3] >= 28*28 && e.opts.Forms["ConvGradWeight"] == "" {
 		return false
 	}
-	batch, out, in := dy[0], dy[1], x[1]
-	// Rows and columns that the stride leaves unread are not needed; padding
-	// after the map shrinks so that the result has just the kernel's size.
-	var after [2]int
+	y := e.weightBlocked(op, after, e.blk(n.In[0]), e.blk(n.In[1]), dy, x)
+	e.emit("Reshape", []string{y, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
+	return true
+}
+
+// weightBlockable reports whether a weight gradient, or that of each group, can
+// be a convolution on blocks, and the padding after the map under which its
+// result has just the kernel's size: rows and columns that the stride leaves
+// unread are not needed.
+func (e *Emitter) weightBlockable(n *ir.Node) (after [2]int, ok bool) {
+	op, dy, x := n.Op.(ir.ConvGradWeight), n.In[0].Shape, n.In[1].Shape
+	if !e.blockable(n.In[0]) || !e.blockable(n.In[1]) || op.Dilation != [2]int{1, 1} || dy[0]%reorderUnit != 0 {
+		return after, false
+	}
 	for i := range 2 {
 		after[i] = (dy[2+i]-1)*op.Stride[i] + op.Kernel[i] - x[2+i] - op.Pad[i]
 		if after[i] < 0 {
-			return false
+			return after, false
 		}
 	}
+	return after, true
+}
+
+// weightBlocked emits the gradient from blocked maps of one group, as O×I×taps
+// in some shape.
+func (e *Emitter) weightBlocked(op ir.ConvGradWeight, after [2]int, dyBlocked, xBlocked string, dy, x ir.Shape) string {
+	b, batch, out, in := e.opts.Block, dy[0], dy[1], x[1]
 	nb, cb, ob := (batch+b-1)/b, in/b, out/b
 	whole := nb * b // the batch, filled up with images of zeros by the reordering
 	h, w := x[2], x[3]
 
-	v := e.reshape(e.blk(n.In[1]), batch, cb, h*w*b)
+	v := e.reshape(xBlocked, batch, cb, h*w*b)
 	if cb > 1 {
 		v = e.do("Transpose", []string{v}, onnx.AttrInts("perm", 1, 0, 2))
 	}
@@ -67,7 +82,7 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 	}
 	area := dy[2] * dy[3]
 	index := e.clipped(e.permutation([]int{groups, nb / groups, b, ob, area}, 0, 3, 1, 4, 2), batch*ob*area, whole*ob*area)
-	f := e.do("Gather", []string{e.reshape(e.blk(n.In[0]), batch*ob*area, b), index}, onnx.AttrInt("axis", 0))
+	f := e.do("Gather", []string{e.reshape(dyBlocked, batch*ob*area, b), index}, onnx.AttrInt("axis", 0))
 	f = e.reshape(f, groups*out, whole/groups, dy[2], dy[3])
 
 	kh, kw := op.Kernel[0], op.Kernel[1]
@@ -81,9 +96,7 @@ func emitWeightBlocked(e *Emitter, n *ir.Node) bool {
 	}
 	// I/B × O/B × taps × B(in) × B(out)
 	y = e.reshape(y, cb, ob, kh*kw, b, b)
-	y = e.do("Transpose", []string{y}, onnx.AttrInts("perm", 1, 4, 0, 3, 2))
-	e.emit("Reshape", []string{y, e.ints(out, in, kh, kw)}, []string{e.out(n.Out[0])})
-	return true
+	return e.do("Transpose", []string{y}, onnx.AttrInts("perm", 1, 4, 0, 3, 2))
 }
 
 // reorderUnit divides the channels that ReorderInput takes; up to the block it

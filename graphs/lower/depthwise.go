@@ -1,6 +1,8 @@
 package lower
 
 import (
+	"fmt"
+
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
@@ -15,6 +17,8 @@ import (
 func init() {
 	register("ConvGradWeight", form{name: "depthwise", rank: worse(0.1), emit: emitWeightDepthwise})
 	register("ConvGradWeight", form{name: "blocked_depthwise", rank: worse(-1), emit: emitWeightDepthwiseBlocked})
+	register("ConvGradWeight", form{name: "blocked_narrow", rank: worse(-1), emit: emitWeightNarrowBlocked})
+	register("ConvGradWeight", form{name: "blocked_groups", rank: worse(-1), emit: emitWeightGroupsBlocked})
 	register("ConvGradInput", form{name: "spread", rank: worse(2), emit: emitConvSpread})
 	register("ConvGradInput", form{name: "blocked_spread", rank: worse(-0.4), emit: emitConvSpreadBlocked})
 }
@@ -57,18 +61,100 @@ func emitWeightDepthwiseBlocked(e *Emitter, n *ir.Node) bool {
 	if !op.Depthwise(n.Out[0].Shape) || !e.blockable(n.In[0]) || !e.blockable(n.In[1]) || !ok {
 		return false
 	}
-	b, maps, taps := e.opts.Block, x[0]*x[1], op.Kernel[0]*op.Kernel[1]
+	b, taps := e.opts.Block, op.Kernel[0]*op.Kernel[1]
+	d := e.mapProducts(op, a, size, e.blk(n.In[0]), e.blk(n.In[1]), dy, x)
+	d = e.do("Transpose", []string{e.reshape(d, x[1]/b, taps, b)}, onnx.AttrInts("perm", 0, 2, 1))
+	e.emit("Reshape", []string{d, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
+	return true
+}
+
+// mapProducts emits the correlation of each blocked map of x with that of dy at
+// the same place, under a, added up over the images: C/B × kh × kw × B.
+func (e *Emitter) mapProducts(op ir.ConvGradWeight, a ir.ConvAttr, size [2]int, dyBlocked, xBlocked string, dy, x ir.Shape) string {
+	b, maps := e.opts.Block, x[0]*x[1]
 	a.Groups = maps
 	d := e.tmp("conv")
-	e.blockedConv(e.reshape(e.blk(n.In[1]), 1, maps, x[2], x[3]), e.reshape(e.blk(n.In[0]), maps, 1, dy[2], dy[3]),
+	e.blockedConv(e.reshape(xBlocked, 1, maps, x[2], x[3]), e.reshape(dyBlocked, maps, 1, dy[2], dy[3]),
 		"", "", d, [2]int{dy[2], dy[3]}, a)
 	d = e.reshape(d, x[0], x[1]/b, size[0], size[1], b)
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(2, 3)})
 	}
-	d = e.do("ReduceSum", []string{d, e.ints(0)}, onnx.AttrInt("keepdims", 0))
-	d = e.do("Transpose", []string{e.reshape(d, x[1]/b, taps, b)}, onnx.AttrInts("perm", 0, 2, 1))
+	return e.do("ReduceSum", []string{d, e.ints(0)}, onnx.AttrInt("keepdims", 0))
+}
+
+// widestShared is the width of the narrow groups that emitWeightNarrowBlocked
+// serves: it takes a pass over the maps for each channel of a group.
+const widestShared = 8
+
+// emitWeightNarrowBlocked serves groups narrower than a block, as many channels
+// in as out. The gradient with respect to the c-th input channel of all groups
+// is a depthwise one, for maps in which every channel is its group's c-th.
+func emitWeightNarrowBlocked(e *Emitter, n *ir.Node) bool {
+	op := n.Op.(ir.ConvGradWeight)
+	dy, x := n.In[0].Shape, n.In[1].Shape
+	width, b := n.Out[0].Shape[1], e.opts.Block
+	a, size, ok := crossed(op, dy, x)
+	if !ok || op.Groups == 1 || width == 1 || width > widestShared || dy[1] != x[1] ||
+		!e.blockable(n.In[0]) || !e.blockable(n.In[1]) || b%width != 0 {
+		return false
+	}
+	taps := op.Kernel[0] * op.Kernel[1]
+	var parts []string
+	for c := range width {
+		shared := e.tmp("shared")
+		e.blockedConv(e.blk(n.In[1]), e.sharing(x[1], width, c), "", "", shared, [2]int{1, 1},
+			ir.ConvAttr{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: x[1] / b})
+		d := e.mapProducts(op, a, size, e.blk(n.In[0]), shared, dy, x)
+		parts = append(parts, e.reshape(d, 1, x[1]/b, taps, b))
+	}
+	d := e.do("Concat", parts, onnx.AttrInt("axis", 0))
+	d = e.do("Transpose", []string{d}, onnx.AttrInts("perm", 1, 3, 0, 2))
 	e.emit("Reshape", []string{d, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
+	return true
+}
+
+// sharing returns the weights of a 1×1 convolution in blocks, each a group, that
+// gives every channel the c-th of its own group of width channels.
+func (e *Emitter) sharing(channels, width, c int) string {
+	key := fmt.Sprintf("sharing %d %d %d", channels, width, c)
+	if e.consts[key] == "" {
+		b := e.opts.Block
+		data := make([]float32, channels*b) // block × in × out
+		for ch := range channels {
+			o := ch % b
+			data[ch/b*b*b+(o/width*width+c)*b+o] = 1
+		}
+		e.consts[key] = e.fresh("sharing")
+		e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(e.consts[key], []int64{int64(channels), int64(b), 1, 1}, data))
+	}
+	return e.consts[key]
+}
+
+// mostGroups is how many groups are worth a convolution each.
+const mostGroups = 16
+
+// emitWeightGroupsBlocked serves a few groups that fill whole blocks: each by
+// itself, as a convolution without groups.
+func emitWeightGroupsBlocked(e *Emitter, n *ir.Node) bool {
+	op := n.Op.(ir.ConvGradWeight)
+	dy, x := n.In[0].Shape, n.In[1].Shape
+	out, in := dy[1]/op.Groups, x[1]/op.Groups
+	after, ok := e.weightBlockable(n)
+	if !ok || op.Groups == 1 || op.Groups > mostGroups || out%e.opts.Block != 0 || in%e.opts.Block != 0 {
+		return false
+	}
+	// Channel blocks of an image follow one another.
+	cut := func(v string, g, width int) string {
+		return e.do("Slice", []string{v, e.ints(g * width), e.ints((g + 1) * width), e.ints(1)})
+	}
+	var parts []string
+	for g := range op.Groups {
+		d := e.weightBlocked(op, after, cut(e.blk(n.In[0]), g, out), cut(e.blk(n.In[1]), g, in),
+			ir.Shape{dy[0], out, dy[2], dy[3]}, ir.Shape{x[0], in, x[2], x[3]})
+		parts = append(parts, e.reshape(d, out, in, op.Kernel[0], op.Kernel[1]))
+	}
+	e.emit("Concat", parts, []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 0))
 	return true
 }
 

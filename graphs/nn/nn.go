@@ -171,17 +171,22 @@ func (b *Builder) Add(name string, x, y *ir.Value) *ir.Value {
 	return b.G.One(name, ir.Binary{F: ir.Add}, x, y)
 }
 
-// Linear declares NAME.weight (out × in), filled by b.Init, and NAME.bias
-// [out], drawn from U(−1/√in, 1/√in) as PyTorch's Linear does, and returns
+// Linear declares NAME.weight (out × in), filled by b.Init, or where that is
+// HeFanOut, which few classes would make far too large, from U(−1/√in, 1/√in) as
+// torchvision's networks do, and NAME.bias [out], drawn from U(−1/√in, 1/√in) as PyTorch's Linear does, and returns
 // x·weightᵀ + bias for x N×in.
 func (b *Builder) Linear(name string, x *ir.Value, out int) *ir.Value {
 	if len(x.Shape) != 2 {
 		panic(fmt.Sprintf("nn: linear %q takes a matrix, have %v", name, x.Shape))
 	}
 	in := x.Shape[1]
-	w := b.Source.Param(Tensor{Name: name + ".weight", Shape: ir.Shape{out, in}, Init: b.Init.weights(in, out)})
-	bias := b.Source.Param(Tensor{Name: name + ".bias", Shape: ir.Shape{out}, Bias: true,
-		Init: ir.Init{Kind: ir.InitUniform, Bound: 1 / math.Sqrt(float64(in))}})
+	small := ir.Init{Kind: ir.InitUniform, Bound: 1 / math.Sqrt(float64(in))}
+	init := b.Init.weights(in, out)
+	if b.Init == HeFanOut || b.Init == "" {
+		init = small
+	}
+	w := b.Source.Param(Tensor{Name: name + ".weight", Shape: ir.Shape{out, in}, Init: init})
+	bias := b.Source.Param(Tensor{Name: name + ".bias", Shape: ir.Shape{out}, Bias: true, Init: small})
 	y := b.G.One(name+".matmul", ir.MatMul{TransB: true}, x, w)
 	return b.G.One(name, ir.Binary{F: ir.Add}, y, bias)
 }

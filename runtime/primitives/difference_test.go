@@ -141,6 +141,7 @@ func differenceCases() []differenceCase {
 		convDifference(plain(2, 2, 16, 2, 2, 2, 2), 1, 16, 16, [2]int{6, 6}, [2]int{3, 3}),
 		convDifference(plain(1, 1, 8, 1, 1, 1, 1), 2, 32, 32, [2]int{3, 4}, [2]int{3, 3}),
 		convDifference(plain(2, 1, 8, 1, 1, 1, 1), 2, 32, 32, [2]int{4, 4}, [2]int{3, 3}),
+		convDifference(plain(1, 1, 2, 1, 1, 1, 1), 4, 32, 32, [2]int{2, 3}, [2]int{3, 3}),
 		norm(3, 16, 3, 4), norm(1, 3, 3, 3), norm(5, 2, 1, 1), norm(3, 4, 7, 9), norm(1, 1, 16, 12),
 		loss(1, 3), loss(5, 10), loss(3, 17),
 		binary(1, 2), binary(4, 7),
