@@ -13,6 +13,7 @@ import (
 	"github.com/ortrain/ortrain/tricks/batch"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/rng"
+	"github.com/ortrain/ortrain/tricks/sampling"
 	"github.com/ortrain/ortrain/tricks/target"
 )
 
@@ -30,6 +31,13 @@ type LoaderOptions struct {
 	// Start is the first batch, for resuming a run. What comes is what an
 	// uninterrupted loader gives from there.
 	Start Position
+	// Sampling says which images a training epoch shows; nil shows each once,
+	// shuffled.
+	Sampling sampling.Sampling
+	// Rank is this process's number among the World processes of a
+	// distributed run, from 0; a World of 0 means 1. Each gets its share of
+	// every epoch's batches, of training ones equally many.
+	Rank, World int
 	// Chain makes the planes of an image.
 	Chain *pixel.Chain
 	// Mix mixes the images and targets of training batches; nil does not.
@@ -112,14 +120,17 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 	if opt.Repeats == 0 || !opt.Train {
 		opt.Repeats = 1
 	}
+	if opt.World == 0 {
+		opt.World = 1
+	}
+	if opt.Sampling == nil {
+		opt.Sampling = sampling.Shuffle(set.Len())
+	}
 	if err := check(set, opt); err != nil {
 		return nil, err
 	}
 	l := &Loader{set: set, opt: opt, classes: len(set.Source.Classes()), values: opt.Chain.Out().Elements()}
-	l.steps = set.Len() / opt.Batch
-	if !opt.Train {
-		l.steps = (set.Len() + opt.Batch - 1) / opt.Batch
-	}
+	l.steps = l.share(l.batches())
 	if opt.Start.Epoch < 0 || opt.Start.Batch < 0 || opt.Start.Batch > l.steps {
 		return nil, fmt.Errorf("loader: cannot start at batch %d of epoch %d: an epoch has %d batches", opt.Start.Batch, opt.Start.Epoch, l.steps)
 	}
@@ -159,6 +170,10 @@ func check(set *Subset, opt LoaderOptions) error {
 		return fmt.Errorf("loader: %d slots; it takes at least 2 to load while training", opt.Slots)
 	case set.Len() == 0:
 		return errors.New("loader: there are no images")
+	case opt.World < 1 || opt.Rank < 0 || opt.Rank >= opt.World:
+		return fmt.Errorf("loader: process %d of %d", opt.Rank, opt.World)
+	case opt.Train && opt.Batch*opt.World > set.Len() && opt.World > 1:
+		return fmt.Errorf("batch: %d in each of %d processes is more than the %d training images; lower the batch", opt.Batch, opt.World, set.Len())
 	case opt.Train && opt.Batch > set.Len():
 		return fmt.Errorf("batch: %d is larger than the data set of %d training images; lower the batch, or raise the limit", opt.Batch, set.Len())
 	case opt.Repeats < 1 || opt.Batch%opt.Repeats != 0:

@@ -48,7 +48,7 @@ func (l *Loader) planMix(b *Batch) bool {
 	if l.opt.Mix == nil {
 		return true
 	}
-	b.mixer, b.Mixed = l.opt.Mix.Sample(l.mixStream, l.opt.Seed, b.Epoch, b.Index, l.shape(b), &b.Draw)
+	b.mixer, b.Mixed = l.opt.Mix.Sample(l.mixStream, l.opt.Seed, b.Epoch, l.global(b.Index), l.shape(b), &b.Draw)
 	if b.mixer == nil {
 		return true
 	}

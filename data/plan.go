@@ -1,10 +1,6 @@
 package data
 
-import (
-	"time"
-
-	"github.com/ortrain/ortrain/tricks/rng"
-)
+import "time"
 
 // produce plans the batches in order and cuts them into tasks.
 func (l *Loader) produce() {
@@ -17,14 +13,13 @@ func (l *Loader) produce() {
 
 func (l *Loader) planAll() {
 	for epoch, first := l.opt.Start.Epoch, l.opt.Start.Batch; epoch < l.opt.Epochs; epoch, first = epoch+1, 0 {
-		s := sampler{train: l.opt.Train, repeats: l.opt.Repeats,
-			shuffle: rng.NewPermutation(l.set.Len(), l.opt.Seed, epoch)}
+		s := l.sampler(epoch)
 		for index := first; index < l.steps; index++ {
 			b := l.take()
 			if b == nil {
 				return
 			}
-			l.plan(b, &s, epoch, index)
+			l.plan(b, s, epoch, index)
 			if !l.planMix(b) {
 				return
 			}
@@ -67,7 +62,7 @@ func (l *Loader) take() *Batch {
 
 // plan decides which images are in a batch.
 func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
-	first := index * l.opt.Batch
+	first := l.global(index) * l.opt.Batch
 	n := min(l.opt.Batch, l.set.Len()-first)
 	b.Epoch, b.Index, b.Step, b.Count = epoch, index, epoch*l.steps+index, n
 	b.Last = index == l.steps-1

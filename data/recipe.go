@@ -4,30 +4,46 @@ import (
 	"context"
 
 	"github.com/ortrain/ortrain/tricks/recipe"
+	"github.com/ortrain/ortrain/tricks/sampling"
 	"github.com/ortrain/ortrain/tricks/target"
 )
 
-// NewTrainLoader starts the loader of a run: the recipe's augmentation,
-// mixing, targets, batch size, seed and epochs over a data set's training images,
-// from a position on. The recipe must be resolved.
+// NewTrainLoader starts the loader of a run: the recipe's sampling,
+// augmentation, mixing, targets, batch size, seed and epochs over a data set's
+// training images, from a position on. The recipe must be resolved.
 func NewTrainLoader(ctx context.Context, d *Dataset, r *recipe.Recipe, start Position) (*Loader, error) {
-	chain, err := r.BuildAugment(d.Size)
+	opt, err := trainingOptions(d, r)
 	if err != nil {
 		return nil, err
 	}
-	shaper, err := r.BuildTarget(target.Info{Classes: len(d.Classes), Counts: d.Train.Counts()})
-	if err != nil {
-		return nil, err
-	}
-	mix, err := r.BuildMix()
-	if err != nil {
-		return nil, err
-	}
-	return NewLoader(ctx, d.Train, LoaderOptions{
-		Batch: r.Batch, Train: true, Epochs: r.Epochs, Start: start,
-		Chain: chain, Mix: mix, Target: shaper, Repeats: r.Data.Repeats, Seed: r.Seed, Workers: r.Data.Workers,
+	opt.Start = start
+	return NewLoader(ctx, d.Train, opt)
+}
+
+// CheckTraining reports what NewTrainLoader would object to in a resolved
+// recipe, before anything is written.
+func CheckTraining(d *Dataset, r *recipe.Recipe) error {
+	_, err := trainingOptions(d, r)
+	return err
+}
+
+func trainingOptions(d *Dataset, r *recipe.Recipe) (LoaderOptions, error) {
+	opt := LoaderOptions{
+		Batch: r.Batch, Train: true, Epochs: r.Epochs, Repeats: r.Data.Repeats, Seed: r.Seed, Workers: r.Data.Workers,
 		SkipBroken: max(0, r.Data.SkipBroken-len(d.Problems)),
-	})
+	}
+	var err error
+	if opt.Chain, err = r.BuildAugment(d.Size); err != nil {
+		return opt, err
+	}
+	if opt.Target, err = r.BuildTarget(target.Info{Classes: len(d.Classes), Counts: d.Train.Counts()}); err != nil {
+		return opt, err
+	}
+	if opt.Mix, err = r.BuildMix(); err != nil {
+		return opt, err
+	}
+	opt.Sampling, err = r.BuildSampling(sampling.Info{Len: d.Train.Len(), Classes: len(d.Classes), Label: d.Train.Label})
+	return opt, err
 }
 
 // NewEvalLoader starts a loader that goes once through a subset in order,

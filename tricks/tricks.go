@@ -24,6 +24,7 @@ const (
 	Schedule       Kind = "schedule"       // the learning rate, by optimizer step
 	Warmup         Kind = "warmup"         // the start of a learning-rate schedule
 	Pixel          Kind = "pixel"          // one image, in the loader
+	Sampling       Kind = "sampling"       // which images an epoch shows
 	Batch          Kind = "batch"          // a whole batch of images and targets
 	Target         Kind = "target"         // the soft targets
 	Regularisation Kind = "regularisation" // the network or the averaging of its weights

@@ -81,7 +81,7 @@ func whatThereIs() string {
 		what string
 		kind tricks.Kind
 	}{
-		{"learning-rate schedules", tricks.Schedule}, {"warm-ups", tricks.Warmup}, {"augmentation of an image", tricks.Pixel},
+		{"learning-rate schedules", tricks.Schedule}, {"warm-ups", tricks.Warmup}, {"sampling of images", tricks.Sampling}, {"augmentation of an image", tricks.Pixel},
 		{"mixing of images", tricks.Batch}, {"shaping of targets", tricks.Target}, {"regularisation", tricks.Regularisation},
 		{"stopping rules", tricks.Stopping},
 	} {

@@ -24,6 +24,7 @@ func TestTricksResumeAndExport(t *testing.T) {
 		{"model.options.stochastic_depth=0.5", "model.options.preact=true"},
 		{"model.options.zero_gamma=true", "model.options.shortcut=B"},
 		{"accumulate=4"},
+		{"sampling=class_balanced"},
 		{"loss=bce", "target.label_smoothing.epsilon=0.1"},
 		{"loss=focal"},
 		{"loss=focal_bce", "focal.gamma=1.5", "target.label_smoothing.epsilon=0.1"},

@@ -136,6 +136,9 @@ func (t *run) prepare() error {
 	if t.data.Validation != nil {
 		t.held, t.heldName = t.data.Validation, "validation"
 	}
+	if err := data.CheckTraining(t.data, r); err != nil {
+		return err
+	}
 	if t.perEpoch, err = stepsPerEpoch(r, t.data); err != nil {
 		return err
 	}

@@ -168,6 +168,9 @@ func (r *Recipe) checkTricks() error {
 	if _, err := r.averageOptions(); err != nil {
 		return err
 	}
+	if _, err := r.samplingOptions(); err != nil {
+		return err
+	}
 	if _, err := r.stopOptions(); err != nil {
 		return err
 	}

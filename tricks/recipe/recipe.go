@@ -46,9 +46,11 @@ type Recipe struct {
 	// Gradient says what is done to the gradient before the update.
 	Gradient gradient.Options `yaml:"gradient,omitempty"`
 	Schedule Schedule         `yaml:"schedule"`
-	Augment  Augment          `yaml:"augment,omitempty"`
-	Mix      Mix              `yaml:"mix,omitempty"`
-	Target   Target           `yaml:"target,omitempty"`
+	// Sampling says which images an epoch shows; nothing shows each once.
+	Sampling Step    `yaml:"sampling,omitempty"`
+	Augment  Augment `yaml:"augment,omitempty"`
+	Mix      Mix     `yaml:"mix,omitempty"`
+	Target   Target  `yaml:"target,omitempty"`
 	// Teacher says what the network learns from beside the labels.
 	Teacher Teacher `yaml:"teacher,omitempty"`
 	// Average, if set, names an average of the weights that is evaluated and

@@ -39,6 +39,7 @@ func (r *Recipe) clone() *Recipe {
 	out.Optimizer.Options = maps.Clone(r.Optimizer.Options)
 	out.Schedule.Options = maps.Clone(r.Schedule.Options)
 	out.Schedule.Warmup.Options = maps.Clone(r.Schedule.Warmup.Options)
+	out.Sampling.Options = maps.Clone(r.Sampling.Options)
 	out.Augment = slices.Clone(r.Augment)
 	for i := range out.Augment {
 		out.Augment[i].Options = maps.Clone(out.Augment[i].Options)

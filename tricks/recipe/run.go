@@ -2,12 +2,13 @@ package recipe
 
 import (
 	"github.com/ortrain/ortrain/tricks/average"
+	"github.com/ortrain/ortrain/tricks/sampling"
 	"github.com/ortrain/ortrain/tricks/stopping"
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
-// The tricks that act on a run as a whole: averages of the weights and
-// stopping rules.
+// The tricks that act on a run as a whole: the sampling of its epochs, averages
+// of the weights and stopping rules.
 
 // averageOptions returns nil when the recipe averages nothing.
 func (r *Recipe) averageOptions() (average.Options, error) {
@@ -17,6 +18,11 @@ func (r *Recipe) averageOptions() (average.Options, error) {
 // stopOptions returns nil when the recipe has no stopping rule.
 func (r *Recipe) stopOptions() (stopping.Options, error) {
 	return optional("stop", r.Stop, stopping.Rules.Defaults)
+}
+
+// samplingOptions returns nil when an epoch shows every image once.
+func (r *Recipe) samplingOptions() (sampling.Options, error) {
+	return optional("sampling", r.Sampling, sampling.Samplings.Defaults)
 }
 
 // optional decodes the options of a trick that a recipe may name.
@@ -42,6 +48,15 @@ func (r *Recipe) resolveRun() error {
 	}
 	if avg != nil {
 		if r.Average.Options, err = encode(avg); err != nil {
+			return err
+		}
+	}
+	sample, err := r.samplingOptions()
+	if err != nil {
+		return err
+	}
+	if sample != nil {
+		if r.Sampling.Options, err = encode(sample); err != nil {
 			return err
 		}
 	}
@@ -82,3 +97,14 @@ func (r *Recipe) BuildStop() (stopping.Rule, error) {
 
 // Parts returns the number of equal parts that a step's images are taken in.
 func (r *Recipe) Parts() int { return max(1, r.Accumulate) }
+
+// BuildSampling returns how the recipe samples a set of training images, or nil
+// for every image once an epoch. The recipe must be resolved.
+func (r *Recipe) BuildSampling(info sampling.Info) (sampling.Sampling, error) {
+	o, err := r.samplingOptions()
+	if o == nil || err != nil {
+		return nil, err
+	}
+	s, err := o.Build(info)
+	return s, strict.Locate(strict.Within("sampling", err), r.file, r.lines)
+}
