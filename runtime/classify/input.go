@@ -32,6 +32,14 @@ type Input struct {
 	pixels *pixel.Image // instead, for a model that takes pixels
 }
 
+// Planes returns the normalised values, C×H×W, or nil of a model that takes
+// pixels. The caller must not change them.
+func (in *Input) Planes() []float32 { return in.planes }
+
+// Pixels returns the decoded image of a model that takes pixels, else nil. The
+// caller must not change it.
+func (in *Input) Pixels() *pixel.Image { return in.pixels }
+
 // Decode makes the content of an image file ready. An error is one of ErrEmpty,
 // ErrFormat, ErrTooLarge and ErrDamaged, wrapped with the details.
 func (m *Model) Decode(file []byte) (*Input, error) {
