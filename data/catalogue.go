@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 
@@ -62,7 +63,7 @@ var catalogue = map[string]*Definition{}
 func Register(d Definition) {
 	side := 0
 	if d.Varying() {
-		side = usualSide
+		side = cmp.Or(d.Size.W, usualSide)
 	}
 	recipe.RegisterDataSet(recipe.DataSet{Size: side, Name: d.Name, Mean: d.Mean, Std: d.Std, Augment: d.Augment, Varying: d.Varying(), Describe: d.Describe})
 	catalogue[d.Name] = &d

@@ -192,7 +192,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{Options{Name: "cifar"}, `unknown data set "cifar"; did you mean "cifar10"?`},
 		{Options{Name: "cifar10"}, "cifar10: data_batch_1.bin not found in datasets/cifar10, datasets/cifar-10-batches-bin, " +
-			dir + "/.cache/ortrain/datasets/cifar10, " + dir + "/.cache/ortrain/datasets/cifar-10-batches-bin; put the files there or give their folder as data.dir (--data-dir)"},
+			dir + "/.cache/ortrain/datasets/cifar10, " + dir + "/.cache/ortrain/datasets/cifar-10-batches-bin; get them with 'ortrain data get cifar10', put the files there, or give their folder as data.dir (--data-dir)"},
 		{Options{Name: "cifar10", Dir: "nope"}, "data folder of cifar10: stat nope: no such file or directory; give the folder that holds data_batch_1.bin as data.dir"},
 		{Options{Name: "cifar10", Dir: "cut"}, "cut/data_batch_1.bin: no such file, needed for cifar10; put it there or give another folder as data.dir"},
 		{Options{Name: "cifar10", Dir: "whole"}, "whole/data_batch_2.bin: no such file, needed for cifar10; add it or name the files with data.train_files and data.test_files"},

@@ -50,6 +50,9 @@ func Detect(nameOrPath string) (name, dir string, err error) {
 	var fitting []string
 	for _, name := range Names() {
 		if d := catalogue[name]; d.Read != nil && (slices.Contains(entries, d.TestFiles[0]) || slices.Contains(entries, d.TestFiles[0]+".gz")) {
+			if slices.Contains(d.Folders, filepath.Base(nameOrPath)) {
+				return name, nameOrPath, nil
+			}
 			fitting = append(fitting, name)
 		}
 	}

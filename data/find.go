@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Environment variable that names the folder of data folders.
-const folderVariable = "ORTRAIN_DATA"
+// FolderVariable is the environment variable that names the folder of data folders.
+const FolderVariable = "ORTRAIN_DATA"
 
 // find returns the paths of the named files. Each name may be a glob pattern
 // and may lack the ending .gz. With a dir they must be there, or in one of
@@ -44,8 +44,8 @@ func (d *Definition) find(dir string, names []string, explicit bool) ([]string, 
 		}
 		return nil, fmt.Errorf("%s: no such file, needed for %s; put it there or give another folder as data.dir", filepath.Join(dir, names[0]), d.Name)
 	}
-	return nil, fmt.Errorf("%s: %s not found in %s; put the files there or give their folder as data.dir (--data-dir)",
-		d.Name, names[0], strings.Join(places, ", "))
+	return nil, fmt.Errorf("%s: %s not found in %s; get them with 'ortrain data get %s', put the files there, or give their folder as data.dir (--data-dir)",
+		d.Name, names[0], strings.Join(places, ", "), d.Name)
 }
 
 // match returns the files in a folder that a name means, sorted; more than
@@ -92,7 +92,7 @@ func (d *Definition) places(dir string, explicit bool) []string {
 	if explicit {
 		places = append(places, ".")
 	}
-	if root := os.Getenv(folderVariable); root != "" {
+	if root := os.Getenv(FolderVariable); root != "" {
 		below(root)
 	}
 	below("datasets")

@@ -17,13 +17,13 @@ import (
 func (e *environment) data() *cli.Command {
 	return command(&cli.Command{
 		Name:  "data",
-		Usage: "look at, verify, measure or pack a data set",
+		Usage: "download, look at, verify, measure or pack a data set",
 		Description: `Every command takes a data set by its name (--data, --data-dir), or images of
 your own by their path.
 
   ortrain data verify photos
   ortrain data pack photos --size 256 --out photos-packed`,
-		Subcommands: []*cli.Command{e.dataInfo(), e.dataVerify(), e.dataStats(), e.dataPack()},
+		Subcommands: []*cli.Command{e.dataGet(), e.dataInfo(), e.dataVerify(), e.dataStats(), e.dataPack()},
 	})
 }
 

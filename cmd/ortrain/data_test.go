@@ -3,6 +3,8 @@ package main
 import (
 	"image"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +74,10 @@ func TestDataCommands(t *testing.T) {
 
 func TestDataUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"data", "data what? info verify stats pack"},
+		{"data", "data what? get info verify stats pack"},
+		{"data get", "cifar10, cifar100"},
+		{"data get cifar", `"cifar" "cifar10"`},
+		{"data get mnist --patience 0", "--patience 0"},
 		{"data pak", `"data pak" did you mean "pack"? (see ortrain data --help)`},
 		{"data pack --sizes 3", `--sizes "--size"? (see ortrain data pack --help)`},
 		{"data pack x --size", "--size needs a value"},
@@ -93,5 +98,28 @@ func TestDataUsage(t *testing.T) {
 	}
 	if o := must(t, "data", "pack", "--help"); !strings.Contains(o.out, "usage: ortrain data pack") {
 		t.Errorf("help of data pack: %s", o.out)
+	}
+}
+
+// TestDataGet downloads from a mirror that has nothing, and from one that has
+// another file.
+func TestDataGet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/other/") {
+			w.Write([]byte("another file"))
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	refused(t, []string{"data", "get", "cifar10", "--dir", dir, "--mirror", server.URL},
+		"404 Not Found", "by hand", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", dir)
+	o := ortrain(t, "data", "get", "mnist", "--dir", dir, "--mirror", server.URL+"/other/")
+	if o.code != exitError || !strings.Contains(o.err, "not the published file") || strings.Count(o.err, "\n") > 2 {
+		t.Errorf("another file: %+v", o)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mnist")); err == nil {
+		t.Error("the folder of a failed download is there")
 	}
 }
