@@ -202,20 +202,40 @@ func drive(c config, rounds, steps int, python string, oursOnly bool, out string
 		fmt.Fprintf(os.Stderr, "\rround %d of %d ", round+1, rounds)
 	}
 	fmt.Fprintln(os.Stderr)
-	return report(c, peers, steps, out)
-}
-
-// report prints the table and writes the rows.
-func report(c config, peers []*peer, steps int, out string) error {
-	rows := [][]string{{"date", "implementation", "version", "model", "batch", "size", "threads", "layout",
-		"rounds", "steps", "median_step_seconds", "fastest_round", "slowest_round", "images_per_second",
-		"ratio_to_pytorch", "peak_rss_mib", "cpu"}}
-	base := 0.0
+	infos := make([]map[string]any, len(peers))
+	for i, p := range peers {
+		if infos[i], err = p.ask("info"); err != nil {
+			return err
+		}
+	}
+	// The machine's own measure: the best matrix product of any of them.
+	peak := 0.0
 	for _, p := range peers {
-		info, err := p.ask("info")
+		answer, err := p.ask("gemm")
 		if err != nil {
 			return err
 		}
+		rate, _ := answer["gflops"].(float64)
+		peak = max(peak, rate)
+	}
+	return report(c, peers, infos, steps, peak, out)
+}
+
+// report prints the table and writes the rows.
+func report(c config, peers []*peer, infos []map[string]any, steps int, peak float64, out string) error {
+	rows := [][]string{{"date", "implementation", "version", "model", "batch", "size", "threads", "layout",
+		"rounds", "steps", "median_step_seconds", "fastest_round", "slowest_round", "images_per_second",
+		"ratio_to_pytorch", "peak_rss_mib", "gflops", "share_of_gemm", "cpu"}}
+	base := 0.0
+	perImage := 0.0 // multiply-adds of the forward pass
+	for _, info := range infos {
+		if v, ok := info["multiply_adds"].(float64); ok {
+			perImage = v
+		}
+	}
+	fmt.Printf("matrix product: %.0f GFLOP/s\n", peak)
+	for i, p := range peers {
+		info := infos[i]
 		m := median(p.turns)
 		rate := float64(c.batch) / m
 		ratio := ""
@@ -232,12 +252,17 @@ func report(c config, peers []*peer, steps int, out string) error {
 			return ""
 		}
 		layout := text("format")
-		fmt.Printf("%-18s %8.1f ms a step  %8.0f images/s  ratio %-6s peak %s MiB  %s\n", p.name, 1000*m, rate, ratio, text("peak_rss_mib"), layout)
+		// Forward, and the gradients of inputs and weights: three times the
+		// multiplications and additions of the forward pass.
+		gflops := 6 * perImage * rate / 1e9
+		fmt.Printf("%-18s %8.1f ms a step  %8.0f images/s  ratio %-6s peak %s MiB  %.0f GFLOP/s, %.0f %% of the product's  %s\n",
+			p.name, 1000*m, rate, ratio, text("peak_rss_mib"), gflops, 100*gflops/peak, layout)
 		rows = append(rows, []string{time.Now().UTC().Format("2006-01-02"), text("implementation"), text("version"), c.model,
 			strconv.Itoa(c.batch), strconv.Itoa(c.size), strconv.Itoa(c.threads), layout,
 			strconv.Itoa(len(p.turns)), strconv.Itoa(steps), fmt.Sprintf("%.5f", m),
 			fmt.Sprintf("%.5f", slices.Min(p.turns)), fmt.Sprintf("%.5f", slices.Max(p.turns)),
-			fmt.Sprintf("%.1f", rate), ratio, text("peak_rss_mib"), text("cpu")})
+			fmt.Sprintf("%.1f", rate), ratio, text("peak_rss_mib"),
+			fmt.Sprintf("%.0f", gflops), fmt.Sprintf("%.3f", gflops/peak), text("cpu")})
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err

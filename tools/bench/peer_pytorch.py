@@ -18,6 +18,7 @@ minutes of a machine):
     On start, when warm:    {"ready": true, <description>}
     Line in  "run N"    →   {"steps": [seconds, …N of them], "loss": last loss}
     Line in  "info"     →   {<description>, "peak_rss_mib": …}
+    Line in  "gemm"     →   {"gflops": of a large float32 matrix product}
     Line in  "quit", or the end of stdin: the peer ends with status 0.
     A line it does not understand gets {"error": "…"}.
     Between answers a peer is idle, its threads asleep after a few milliseconds.
@@ -126,6 +127,18 @@ def describe(args, step, base):
     }
 
 
+def gemm(n=2048):
+    """Multiplications and additions a second, in 1e9, of a float32 product."""
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    best = float("inf")
+    with torch.no_grad():
+        for _ in range(4):
+            start = time.perf_counter()
+            a @ b
+            best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best / 1e9
+
+
 def serve(step, about):
     def say(answer):
         print(json.dumps(answer), flush=True)
@@ -139,12 +152,14 @@ def serve(step, about):
                 say({"steps": seconds, "loss": loss})
             case ["info"]:
                 say({**about, **memory()})
+            case ["gemm"]:
+                say({"gflops": gemm()})
             case ["quit"]:
                 return
             case []:
                 pass
             case _:
-                say({"error": f"unknown line {line.strip()!r}; want: run N, info, quit"})
+                say({"error": f"unknown line {line.strip()!r}; want: run N, info, gemm, quit"})
 
 
 def main():

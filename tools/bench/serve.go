@@ -99,6 +99,7 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	delete(info, "ready")
+	info["multiply_adds"] = set.Manifest.Model.FLOPs
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		word, rest, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
@@ -106,6 +107,14 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 		switch {
 		case word == "quit":
 			return nil
+		case word == "gemm":
+			rate, err := gemm(c.threads)
+			if err != nil {
+				return err
+			}
+			if err := enc.Encode(map[string]any{"gflops": rate}); err != nil {
+				return err
+			}
 		case word == "info":
 			info["peak_rss_mib"] = peakMiB()
 			if err := enc.Encode(info); err != nil {
