@@ -184,6 +184,9 @@ func (e *environment) printLayout(m *artifact.Manifest, all bool) {
 			if t.Decay {
 				decay = "yes"
 			}
+			if t.Frozen {
+				decay = "frozen"
+			}
 			rows = append(rows, []string{vector, t.Name, dims(t.Shape), count(t.Offset), count(t.Size), decay})
 		}
 	}

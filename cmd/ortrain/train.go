@@ -30,11 +30,13 @@ a checkpoint and stops; --resume continues as if nothing had happened.
   ortrain train --data mnist --model resnet8 --epochs 2 --out runs/digits
   ortrain train --recipe my.yaml --set schedule.lr=0.05 --set augment=[crop]
   ortrain train --data cifar10 --model resnet8 --teacher resnet56.onnx --out runs/taught
+  ortrain train --model theirs.onnx --data photos/ --lr 0.01 --set model.freeze=[layer1.*]
   ortrain train --resume --out runs/digits`,
 		Flags: append(dataFlags(true),
 			&cli.StringFlag{Name: "recipe", Usage: "YAML `FILE` that describes the run; every run writes its own as recipe.yaml"},
 			&cli.StringSliceFlag{Name: "set", Usage: "set a recipe `KEY=VALUE`, such as optimizer.momentum=0.8; repeatable"},
-			&cli.StringFlag{Name: "model", Usage: "network `NAME` (default " + recipe.Default().Model.Name + "): " + strings.Join(models.Names(), ", ")},
+			&cli.StringFlag{Name: "model", Usage: "network `NAME` or ONNX classifier file (default " + recipe.Default().Model.Name + "): " + strings.Join(models.Names(), ", ")},
+			&cli.StringFlag{Name: "weights", Usage: "`FILE` of weights, or run folder, to start from"},
 			&cli.IntFlag{Name: "epochs", Usage: "`N` passes over the training images" + usual(recipe.Default().Epochs)},
 			&cli.IntFlag{Name: "batch", Usage: "`N` images of a training step" + usual(recipe.Default().Batch)},
 			&cli.Float64Flag{Name: "lr", Usage: "base learning `RATE`" + usual(recipe.Default().Schedule.LR)},
@@ -82,7 +84,7 @@ func dataFlags(training bool) []cli.Flag {
 // recipeKeys are the flags that stand for keys of the recipe.
 var recipeKeys = []struct{ flag, key string }{
 	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
-	{"model", "model.name"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
+	{"model", "model.name"}, {"weights", "model.weights"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
 	{"threads", "threads"}, {"provider", "provider"}, {"limit", "limit"},
 	{"teacher", "teacher.models"}, {"teacher-temperature", "teacher.temperature"}, {"teacher-alpha", "teacher.alpha"}, {"teacher-cache", "teacher.cache"},
 }
@@ -207,7 +209,7 @@ func chosenRecipe(c *cli.Context, cfg job.Config) (*recipe.Recipe, error) {
 
 // freeFolder names a run after what it trains.
 func freeFolder(r *recipe.Recipe) (string, error) {
-	base := filepath.Join("runs", r.Model.Name+"-"+r.Data.Name+"-seed"+strconv.FormatUint(r.Seed, 10))
+	base := filepath.Join("runs", strings.TrimSuffix(filepath.Base(r.Model.Name), ".onnx")+"-"+r.Data.Name+"-seed"+strconv.FormatUint(r.Seed, 10))
 	for n := 1; n < 10000; n++ {
 		name := base
 		if n > 1 {

@@ -31,6 +31,19 @@ type Spec struct {
 	// Model is a registered network; Config its classes, input and options.
 	Model  string
 	Config models.Config
+	// Import, if set, is the network in place of a registered one; Model is
+	// then the name that it goes by.
+	Import *Import
+	// Freeze tells by name which parameters stay as they are: they get no
+	// gradient, no decay and no place in the optimizer's slots. nil freezes
+	// none.
+	Freeze func(name string) bool
+	// FreezeNorms keeps batch norms whose scale is frozen to their running
+	// statistics.
+	FreezeNorms bool
+	// LayerDecay, in (0,1), multiplies the learning rate of each layer by as
+	// many factors as there are layers between it and the head; 0 is 1.
+	LayerDecay float64
 	// Optimizer is a registered update rule.
 	Optimizer        string
 	OptimizerOptions map[string]string
@@ -61,6 +74,8 @@ type Spec struct {
 type Set struct {
 	Manifest          *Manifest
 	Step, Eval, Infer *onnx.ModelProto
+	// Source is the file of an imported network, nil for the zoo's.
+	Source []byte
 }
 
 // Build makes the three models and their manifest.
@@ -70,6 +85,9 @@ func Build(s Spec) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{Manifest: m}
+	if s.Import != nil {
+		set.Source = s.Import.File
+	}
 	if set.Step, err = s.step(m, opt); err != nil {
 		return nil, fmt.Errorf("artifact: step of %s: %w", m.Model.Name, err)
 	}
@@ -92,9 +110,9 @@ func (s Spec) Manifest() (*Manifest, error) {
 
 // manifest resolves the specification and lays out the state.
 func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
-	model, ok := models.Lookup(s.Model)
-	if !ok {
-		return nil, nil, fmt.Errorf("artifact: unknown model %q", s.Model)
+	model, err := s.Network()
+	if err != nil {
+		return nil, nil, err
 	}
 	cfg, err := model.Resolve(s.Config)
 	if err != nil {
@@ -128,10 +146,18 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	if s.Lowering.Kernels {
 		m.Kernels = lower.KernelVersion
 	}
+	if s.Import != nil {
+		m.imported, m.Model.Source, m.Model.Head = model, SourceFile, s.Import.Head
+		m.Model.SourceHash = digest(s.Import.File)
+	}
 	layout := model.Layout(cfg, s.Batch)
+	frozen := s.freeze(&layout)
 	for _, r := range layout.Random {
 		m.Random = append(m.Random, RandomInfo{
 			Name: r.Name, Shape: r.Shape, Offset: m.NoiseCount(), Size: r.Shape.Size(), Keep: r.Keep})
+	}
+	if len(layout.Params) == 0 {
+		return nil, nil, fmt.Errorf("artifact: %s has no parameters to train: are all frozen?", s.Model)
 	}
 	m.Parameters = place(layout.Params)
 	for i, t := range layout.Params {
@@ -143,7 +169,11 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 			m.Parameters[i].Kind = optimizer.Bias
 		}
 	}
-	m.Statistics = place(layout.Stats)
+	m.Statistics = place(append(layout.Stats, frozen...))
+	for i := len(layout.Stats); i < len(m.Statistics); i++ {
+		m.Statistics[i].Frozen = true
+	}
+	scaleRates(m.Parameters, s.LayerDecay)
 	for _, slot := range opt.SlotsFor(options) {
 		m.Slots = append(m.Slots, SlotInfo{slot.Name, slot.Init})
 	}
@@ -212,9 +242,9 @@ func (m *Manifest) hash() string {
 
 // network appends the model's forward graph from x to logits.
 func (m *Manifest) network(b *nn.Builder, x *ir.Value) (*ir.Value, error) {
-	model, ok := models.Lookup(m.Model.Name)
-	if !ok {
-		return nil, fmt.Errorf("artifact: unknown model %q", m.Model.Name)
+	model, err := m.model()
+	if err != nil {
+		return nil, err
 	}
 	cfg, err := model.Resolve(models.Config{Classes: m.Model.Classes, Input: m.Model.Input, Options: m.Model.Options})
 	if err != nil {
@@ -269,6 +299,7 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 	for _, t := range m.Statistics {
 		source[t.Name] = stats // training reads the batch's statistics only
 	}
+	moving, kept := m.moving(g, stats, source)
 	if n := m.NoiseCount(); n > 0 {
 		split := ir.Split{}
 		for _, r := range m.Random {
@@ -278,7 +309,7 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 			source[m.Random[i].Name] = v
 		}
 	}
-	b := &nn.Builder{G: g, Source: source, Training: true}
+	b := &nn.Builder{G: g, Source: source, Training: true, FixedNorm: s.fixedNorm()}
 	logits, err := m.network(b, images)
 	if err != nil {
 		return nil, err
@@ -307,13 +338,14 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 		state.Grads = t.Apply(state)
 	}
 	newParams, newSlots := opt.Update(state)
+	newParams = m.atRates(g, params, newParams)
 
 	g.Output(Params+OutSuffix, newParams)
 	for _, slot := range m.Slots {
 		g.Output(slot.Name+OutSuffix, newSlots[slot.Name])
 	}
 	if stats != nil {
-		g.Output(Stats+OutSuffix, updateStats(g, stats, m.Statistics, b.StatUpdates))
+		g.Output(Stats+OutSuffix, m.nextStats(g, moving, kept, b.StatUpdates))
 	}
 	g.Output(Loss, loss)
 	g.Output(Logits, logits)

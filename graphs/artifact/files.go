@@ -23,6 +23,11 @@ func (s *Set) Write(dir string) error {
 		return fmt.Errorf("artifact: cannot make folder %s: %w", dir, err)
 	}
 	s.Manifest.Files = map[string]string{}
+	if s.Source != nil {
+		if err := atomicfile.Write(filepath.Join(dir, SourceFile), s.Source); err != nil {
+			return err
+		}
+	}
 	for _, f := range []struct {
 		name  string
 		model *onnx.ModelProto
@@ -78,7 +83,7 @@ func Read(dir string) (*Manifest, error) {
 			return nil, fmt.Errorf("artifact: %s is not the file its manifest describes (damaged or changed); build the set again", path)
 		}
 	}
-	return m, nil
+	return m, m.readSource(dir)
 }
 
 // ReadManifest reads and validates a manifest file alone.

@@ -9,6 +9,7 @@ package artifact
 
 import (
 	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/optimizer"
 )
 
@@ -83,7 +84,8 @@ type Manifest struct {
 	Kernels int `json:"kernels,omitempty"`
 	// Parameters tile the params vector (and each slot) without gaps, in order.
 	Parameters []TensorInfo `json:"parameters"`
-	// Statistics tile the stats vector without gaps, in order.
+	// Statistics tile the stats vector without gaps, in order: running
+	// statistics, and behind them whatever is frozen.
 	Statistics []TensorInfo `json:"statistics"`
 	// Random lists the random numbers of a step; they tile the noise vector
 	// without gaps, in order.
@@ -99,6 +101,8 @@ type Manifest struct {
 	// Hash identifies what a checkpoint must agree with to be resumed:
 	// model, optimizer and state layout. Hexadecimal SHA-256.
 	Hash string `json:"hash"`
+
+	imported *models.Model // of Model.Source, once it has been read
 }
 
 // ModelInfo says which network the set trains.
@@ -111,6 +115,12 @@ type ModelInfo struct {
 	// FLOPs counts multiply-adds of convolutions and matrix products of one
 	// image's forward pass.
 	FLOPs int64 `json:"flops"`
+	// Source is the file of the set that an imported network was read from,
+	// SourceHash its SHA-256, and Head the name that its head was given, if it
+	// was not found. All are empty for networks of the zoo.
+	Source     string `json:"source,omitempty"`
+	SourceHash string `json:"source_hash,omitempty"`
+	Head       string `json:"head,omitempty"`
 }
 
 // OptimizerInfo says which update rule step.onnx holds.
@@ -133,6 +143,10 @@ type TensorInfo struct {
 	Decay bool `json:"decay,omitempty"`
 	// Kind tells norms and biases from weights (parameters only).
 	Kind optimizer.Kind `json:"kind,omitempty"`
+	// Frozen tells that training does not change it (statistics only).
+	Frozen bool `json:"frozen,omitempty"`
+	// RateScale multiplies the learning rate (parameters only); 0 is 1.
+	RateScale float32 `json:"rate_scale,omitempty"`
 }
 
 // RandomInfo places random numbers inside the noise vector and says how they
@@ -165,6 +179,17 @@ func (m *Manifest) ParamCount() int { return span(m.Parameters) }
 
 // StatCount returns the length of the stats vector.
 func (m *Manifest) StatCount() int { return span(m.Statistics) }
+
+// MovingCount returns how many of the first elements of the stats vector
+// training changes; those behind are frozen.
+func (m *Manifest) MovingCount() int {
+	for _, t := range m.Statistics {
+		if t.Frozen {
+			return t.Offset
+		}
+	}
+	return m.StatCount()
+}
 
 // NoiseCount returns the length of the noise vector.
 func (m *Manifest) NoiseCount() int {

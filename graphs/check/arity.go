@@ -28,7 +28,7 @@ var arities = map[string]arity{
 	"Expand": {2, 2, 1, 1}, "ConstantOfShape": {1, 1, 1, 1}, "SpaceToDepth": {1, 1, 1, 1}, "DepthToSpace": {1, 1, 1, 1},
 	"Conv": {2, 4, 1, 1}, "FusedConv": {2, 4, 1, 1}, "ConvTranspose": {2, 3, 1, 1}, "GlobalAveragePool": {1, 1, 1, 1},
 	"MaxPool": {1, 1, 1, 2}, "AveragePool": {1, 1, 1, 1}, "ScatterElements": {3, 3, 1, 1},
-	"LayerNormalization": {2, 3, 1, 3},
+	"LayerNormalization": {2, 3, 1, 3}, "Clip": {1, 3, 1, 1},
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softplus": {1, 1, 1, 1}, "Sigmoid": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 	"QuantizeLinear": {2, 3, 1, 1}, "DequantizeLinear": {2, 3, 1, 1}, "TopK": {2, 2, 2, 2},
 	"ConvForward": {2, 3, 1, 3}, "ConvGradInput": {2, 6, 1, 3}, "ConvGradWeight": {2, 2, 1, 1}, "MaxPoolGrad": {2, 2, 1, 1},

@@ -71,6 +71,8 @@ type Model struct {
 	// Source is the paper that defines it.
 	Source  string
 	Options []Option
+	// Check, if set, reports a configuration that Forward cannot build.
+	Check func(c Config) error
 	// MinInput is the smallest height and width it takes.
 	MinInput int
 	// Forward appends the network to b's graph: from x N×C×H×W to logits
@@ -157,6 +159,11 @@ func (m *Model) Resolve(c Config) (Config, error) {
 		options[name] = value
 	}
 	c.Options = options
+	if m.Check != nil {
+		if err := m.Check(c); err != nil {
+			return c, fmt.Errorf("model %s: %w", m.Name, err)
+		}
+	}
 	return c, nil
 }
 
@@ -182,5 +189,6 @@ func (m *Model) Layout(c Config, batch int) nn.Layout {
 	b := &nn.Builder{G: g, Source: src, Training: true}
 	x := g.Input("images", ir.F32(batch, c.Input[0], c.Input[1], c.Input[2]))
 	m.Forward(b, x, c)
+	src.Layout.Norms = b.Norms
 	return src.Layout
 }

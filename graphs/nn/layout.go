@@ -11,7 +11,11 @@ type Layout struct {
 	Params []Tensor
 	Stats  []Tensor
 	Random []Random
+	Norms  []NormNames
 }
+
+// NormNames are the names of a batch norm's scale and running statistics.
+type NormNames struct{ Scale, Mean, Variance string }
 
 // Collector is a Source that records declarations and answers them with
 // inputs of the tensor's name; it serves the scratch pass, and graphs whose

@@ -62,6 +62,9 @@ type Builder struct {
 	Source Source
 	// Training selects batch statistics and records StatUpdates.
 	Training bool
+	// FixedNorm, if set, tells by the name of its scale which batch norm keeps
+	// to its running statistics in training.
+	FixedNorm func(scale string) bool
 	// Init fills the weights of convolutions and linear layers.
 	Init Initialiser
 	// ZeroGamma starts the last norm of each residual branch at zero.
@@ -72,6 +75,8 @@ type Builder struct {
 	// StatUpdates lists what the training graph has to do to the running
 	// statistics, in the order of their declaration.
 	StatUpdates []StatUpdate
+	// Norms lists the batch norms, in order.
+	Norms []NormNames
 }
 
 // Epsilon is the constant of batch normalisation, PyTorch's default.
@@ -115,14 +120,25 @@ func (b *Builder) LastBatchNorm(name string, x *ir.Value) *ir.Value {
 
 func (b *Builder) batchNorm(name string, x *ir.Value, gamma ir.InitKind) *ir.Value {
 	c := ir.Shape{x.Shape[1]}
-	scale := b.Source.Param(Tensor{Name: name + ".weight", Shape: c, Init: ir.Init{Kind: gamma}, Norm: true})
-	shift := b.Source.Param(Tensor{Name: name + ".bias", Shape: c, Init: ir.Init{Kind: ir.InitZeros}, Norm: true, Bias: true})
-	mean := b.Source.Stat(Tensor{Name: name + ".running_mean", Shape: c, Init: ir.Init{Kind: ir.InitZeros}})
-	variance := b.Source.Stat(Tensor{Name: name + ".running_var", Shape: c, Init: ir.Init{Kind: ir.InitOnes}})
-	if !b.Training {
-		return b.G.One(name, ir.BatchNormInfer{Eps: Epsilon}, x, scale, shift, mean, variance)
+	return b.Norm(name, x, Epsilon, [4]Tensor{
+		{Name: name + ".weight", Shape: c, Init: ir.Init{Kind: gamma}, Norm: true},
+		{Name: name + ".bias", Shape: c, Init: ir.Init{Kind: ir.InitZeros}, Norm: true, Bias: true},
+		{Name: name + ".running_mean", Shape: c, Init: ir.Init{Kind: ir.InitZeros}},
+		{Name: name + ".running_var", Shape: c, Init: ir.Init{Kind: ir.InitOnes}},
+	})
+}
+
+// Norm declares the scale γ, shift β, running mean and running variance of a
+// batch norm, each [C], and normalises x N×C×H×W. In training the statistics
+// are the batch's, unless FixedNorm says that the norm keeps its running ones.
+func (b *Builder) Norm(name string, x *ir.Value, eps float32, ts [4]Tensor) *ir.Value {
+	b.Norms = append(b.Norms, NormNames{ts[0].Name, ts[2].Name, ts[3].Name})
+	scale, shift := b.Source.Param(ts[0]), b.Source.Param(ts[1])
+	mean, variance := b.Source.Stat(ts[2]), b.Source.Stat(ts[3])
+	if !b.Training || b.FixedNorm != nil && b.FixedNorm(ts[0].Name) {
+		return b.G.One(name, ir.BatchNormInfer{Eps: eps}, x, scale, shift, mean, variance)
 	}
-	out := b.G.Apply(name, ir.BatchNormTrain{Eps: Epsilon}, x, scale, shift)
+	out := b.G.Apply(name, ir.BatchNormTrain{Eps: eps}, x, scale, shift)
 	// The batch's variance is biased; the running one is the unbiased
 	// estimate, as in PyTorch. A single element has no unbiased variance.
 	unbias := float32(1)
@@ -130,8 +146,8 @@ func (b *Builder) batchNorm(name string, x *ir.Value, gamma ir.InitKind) *ir.Val
 		unbias = float32(n) / float32(n-1)
 	}
 	b.StatUpdates = append(b.StatUpdates,
-		StatUpdate{name + ".running_mean", out[1], 1},
-		StatUpdate{name + ".running_var", out[2], unbias})
+		StatUpdate{ts[2].Name, out[1], 1},
+		StatUpdate{ts[3].Name, out[2], unbias})
 	return out[0]
 }
 

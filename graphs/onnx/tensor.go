@@ -172,6 +172,33 @@ func external(t *TensorProto, dir string, size int) ([]byte, error) {
 	return b, nil
 }
 
+// Internal returns a copy of a tensor of floating-point numbers or integers
+// that holds its external data itself.
+func Internal(t *TensorProto, dir string) (*TensorProto, error) {
+	n, err := Elements(t)
+	if err != nil {
+		return nil, err
+	}
+	width := 0
+	switch TensorProto_DataType(t.GetDataType()) {
+	case TensorProto_DOUBLE, TensorProto_INT64, TensorProto_UINT64:
+		width = 8
+	case TensorProto_FLOAT, TensorProto_INT32, TensorProto_UINT32:
+		width = 4
+	case TensorProto_FLOAT16, TensorProto_BFLOAT16, TensorProto_INT16, TensorProto_UINT16:
+		width = 2
+	case TensorProto_INT8, TensorProto_UINT8, TensorProto_BOOL:
+		width = 1
+	default:
+		return nil, fmt.Errorf("tensor %q is of type %s", t.GetName(), TensorProto_DataType(t.GetDataType()))
+	}
+	raw, err := external(t, dir, n*width)
+	if err != nil {
+		return nil, err
+	}
+	return &TensorProto{Name: t.GetName(), Dims: t.GetDims(), DataType: t.GetDataType(), RawData: raw}, nil
+}
+
 // Half widens an IEEE 754 half-precision number.
 func Half(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16

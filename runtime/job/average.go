@@ -30,6 +30,9 @@ type aside struct {
 	rule     stopping.Rule
 	stopping stopping.State
 	best     *artifact.State
+	// moving is how many of the statistics training changes; the others are
+	// frozen and must not be rounded by an average.
+	moving int
 }
 
 // withoutSlots copies a state without the slots.
@@ -37,8 +40,10 @@ func withoutSlots(s *artifact.State) *artifact.State {
 	return &artifact.State{Params: slices.Clone(s.Params), Stats: slices.Clone(s.Stats)}
 }
 
-// begin starts the average at the initial weights.
-func (a *aside) begin(initial *artifact.State) {
+// begin starts the average at the initial weights, of whose statistics the
+// first are moving.
+func (a *aside) begin(initial *artifact.State, moving int) {
+	a.moving = moving
 	if a.averager != nil {
 		a.average = withoutSlots(initial)
 	}
@@ -51,7 +56,7 @@ func (a *aside) step(s *artifact.State, n int) {
 	}
 	a.averager.Step(a.average.Params, s.Params, n)
 	if !a.averager.RecomputeStats() {
-		a.averager.Step(a.average.Stats, s.Stats, n)
+		a.averager.Step(a.average.Stats[:a.moving], s.Stats[:a.moving], n)
 	}
 }
 
@@ -133,10 +138,10 @@ func (t *run) endEpoch(ctx context.Context, epoch int) error {
 	a.average = withoutSlots(a.average)
 	a.averager.EpochEnd(a.average.Params, v.Params, epoch, t.recipe.Epochs)
 	if !a.averager.RecomputeStats() {
-		a.averager.EpochEnd(a.average.Stats, v.Stats, epoch, t.recipe.Epochs)
+		a.averager.EpochEnd(a.average.Stats[:a.moving], v.Stats[:a.moving], epoch, t.recipe.Epochs)
 		return nil
 	}
-	if !a.averager.Started(epoch+1, t.recipe.Epochs) || len(a.average.Stats) == 0 {
+	if !a.averager.Started(epoch+1, t.recipe.Epochs) || a.moving == 0 {
 		return nil
 	}
 	t.cfg.Reporter.Note("measuring the norms' statistics for the averaged weights")
@@ -159,12 +164,13 @@ func (t *run) measure(ctx context.Context, epoch int) error {
 		return err
 	}
 	defer loader.Close()
-	zero := make([]float32, len(kept.Stats))
+	zero := slices.Clone(kept.Stats)
+	clear(zero[:a.moving])
 	slots := make([][]float32, len(kept.Slots))
 	for i := range slots {
 		slots[i] = make([]float32, len(kept.Params))
 	}
-	sum := make([]float64, len(zero))
+	sum := make([]float64, a.moving)
 	batches := 0
 	for {
 		b, err := loader.Next(ctx)
@@ -207,7 +213,7 @@ func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) 
 		if _, err := t.trainer.StepInputs(in, t.hyper.values, 0, 1); err != nil {
 			return 0, err
 		}
-		for k, v := range t.trainer.View().Stats {
+		for k, v := range t.trainer.View().Stats[:len(sum)] {
 			sum[k] += float64(v)
 		}
 	}

@@ -77,7 +77,11 @@ const (
 // loss explodes. Everything but the schedule is the recipe's. Nothing is left
 // but the picture and the table.
 func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
-	c, r, err := c.complete()
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	r, source, err := resolve(c.Recipe, "")
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +107,15 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 		return nil, err
 	}
 	defer teachers.Close()
-	set, err := artifact.Build(Spec(r, d))
+	spec, err := specification(r, d, source)
+	if err != nil {
+		return nil, err
+	}
+	set, err := artifact.Build(spec)
+	if err != nil {
+		return nil, err
+	}
+	initial, err := initialState(r, set.Manifest, source, func(string) {})
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +132,11 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 		return nil, err
 	}
 	defer trainer.Close()
+	if initial != nil {
+		if err := trainer.SetState(initial); err != nil {
+			return nil, err
+		}
+	}
 	loader, err := data.NewTrainLoader(ctx, d, r, data.Position{})
 	if err != nil {
 		return nil, err
@@ -138,7 +155,7 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 }
 
 // complete fills in what is not said and checks the rest.
-func (c LRFindConfig) complete() (LRFindConfig, *recipe.Recipe, error) {
+func (c LRFindConfig) complete() (LRFindConfig, error) {
 	if c.Min == 0 {
 		c.Min = 1e-6
 	}
@@ -150,20 +167,16 @@ func (c LRFindConfig) complete() (LRFindConfig, *recipe.Recipe, error) {
 	}
 	switch {
 	case c.Recipe == nil:
-		return c, nil, errors.New("no recipe given")
+		return c, errors.New("no recipe given")
 	case !(c.Min > 0) || !(c.Max > c.Min) || math.IsInf(c.Max, 0):
-		return c, nil, fmt.Errorf("a sweep from %v to %v: both rates must be above 0, the second above the first", c.Min, c.Max)
+		return c, fmt.Errorf("a sweep from %v to %v: both rates must be above 0, the second above the first", c.Min, c.Max)
 	case c.Steps < 20 || c.Steps > 1_000_000:
-		return c, nil, fmt.Errorf("a sweep of %d steps: give 20 to 1000000", c.Steps)
+		return c, fmt.Errorf("a sweep of %d steps: give 20 to 1000000", c.Steps)
 	}
 	if st, err := os.Stat(c.Out); err == nil && !st.IsDir() {
-		return c, nil, fmt.Errorf("output folder %s is a file; give a folder", c.Out)
+		return c, fmt.Errorf("output folder %s is a file; give a folder", c.Out)
 	}
-	r, err := c.Recipe.Resolve()
-	if err != nil {
-		return c, nil, err
-	}
-	return c, r, checkNames(r)
+	return c, nil
 }
 
 // sweep trains with rising rates.

@@ -12,7 +12,6 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/network"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/strict"
@@ -48,8 +47,8 @@ func openData(r *recipe.Recipe) (*data.Dataset, error) {
 // checkNames reports an unknown model, optimizer or provider as a mistake of
 // the recipe's key, and completes the optimizer's options.
 func checkNames(r *recipe.Recipe) error {
-	if _, ok := models.Lookup(r.Model.Name); !ok {
-		return strict.Errorf("model.name", "unknown model %q%s", r.Model.Name, nearest.Hint(r.Model.Name, models.Names()))
+	if err := checkModel(r); err != nil {
+		return err
 	}
 	if err := checkOptimizer(r); err != nil {
 		return err

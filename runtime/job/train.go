@@ -15,7 +15,6 @@ import (
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
-	"github.com/ortrain/ortrain/runtime/weights"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/schedule"
 	"github.com/ortrain/ortrain/tricks/stopping"
@@ -112,11 +111,12 @@ func (t *run) prepare() error {
 			return fmt.Errorf("cannot resume: %w", err)
 		}
 	}
-	r, err := r.Resolve()
-	if err != nil {
-		return err
+	kept := ""
+	if c.Resume {
+		kept = c.Out
 	}
-	if err := checkNames(r); err != nil {
+	r, source, err := resolve(r, kept)
+	if err != nil {
 		return err
 	}
 	if err := identifyTeachers(r); err != nil {
@@ -157,16 +157,18 @@ func (t *run) prepare() error {
 	if t.teachers, err = openTeachers(r, t.data); err != nil {
 		return err
 	}
-	set, err := artifact.Build(Spec(r, t.data))
+	spec, err := specification(r, t.data, source)
 	if err != nil {
 		return err
 	}
-	if r.Model.Weights != "" && !c.Resume {
-		var report *weights.Report
-		if t.initial, report, err = startFrom(set.Manifest, r.Model.Weights, r.Model.Partial); err != nil {
+	set, err := artifact.Build(spec)
+	if err != nil {
+		return err
+	}
+	if !c.Resume {
+		if t.initial, err = initialState(r, set.Manifest, source, c.Reporter.Note); err != nil {
 			return err
 		}
-		c.Reporter.Note(fmt.Sprintf("starting from %s: %s", r.Model.Weights, report))
 	}
 	// A checkpoint that does not fit must be found before anything is written.
 	var saved *runtime.Checkpoint
@@ -240,7 +242,7 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	if err := t.hyper.teach(t.recipe, m, t.recipe.Epochs*t.perEpoch); err != nil {
 		return err
 	}
-	t.aside.begin(t.trainer.View())
+	t.aside.begin(t.trainer.View(), t.trainer.Manifest().MovingCount())
 	if saved != nil {
 		if err := t.restore(saved); err != nil {
 			return fmt.Errorf("cannot resume: %s: %w", filepath.Join(t.cfg.Out, CheckpointFile), err)

@@ -221,28 +221,26 @@ func writeTensors(out string, m *artifact.Manifest, s *artifact.State) error {
 
 // startFrom fills the initial state of a run from the weights that its recipe
 // names. Only the head may be left as it was, unless partial allows more.
-func startFrom(m *artifact.Manifest, path string, partial bool) (*artifact.State, *weights.Report, error) {
+func startFrom(m *artifact.Manifest, state *artifact.State, path string, partial bool) (*weights.Report, error) {
 	tensors, err := readWeights(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	state := m.InitialState()
 	r := weights.Fill(m, state, tensors)
 	if r.Matched == 0 {
-		return nil, nil, fmt.Errorf("%s does not fit %s: %s", path, m.Model.Name, r)
+		return nil, fmt.Errorf("%s does not fit %s: %s", path, m.Model.Name, r)
 	}
 	if partial {
-		return state, r, nil
+		return r, nil
 	}
-	if len(r.Missing) > 0 {
-		return nil, nil, fmt.Errorf("%s does not fit %s: %s; set model.partial to start from it nevertheless", path, m.Model.Name, r)
-	}
+	ok := len(r.Missing) == 0
 	for _, x := range r.Mismatched {
-		if !headOnly(x, m.Model.Classes) {
-			return nil, nil, fmt.Errorf("%s does not fit %s: %s; set model.partial to start from it nevertheless", path, m.Model.Name, r)
-		}
+		ok = ok && headOnly(x, m.Model.Classes)
 	}
-	return state, r, nil
+	if !ok {
+		return nil, fmt.Errorf("%s does not fit %s: %s; set model.partial to start from it nevertheless", path, m.Model.Name, r)
+	}
+	return r, nil
 }
 
 // headOnly reports whether a tensor differs in the number of classes alone.

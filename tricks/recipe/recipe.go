@@ -108,6 +108,7 @@ type Data struct {
 
 // Model says which network to train. Options belong to the model.
 type Model struct {
+	// Name is a network of the zoo, or an ONNX file.
 	Name    string            `yaml:"name"`
 	Options map[string]string `yaml:"options,omitempty"`
 	// Weights, if set, is what training starts from: a file of weights or a run
@@ -116,6 +117,20 @@ type Model struct {
 	// Partial lets training start from weights that leave more of the network
 	// open than its head.
 	Partial bool `yaml:"partial,omitempty"`
+	// Scratch leaves the weights of an ONNX file and trains its architecture
+	// from new ones.
+	Scratch bool `yaml:"scratch,omitempty"`
+	// Head names the layer of an ONNX file that makes the logits, if it is not
+	// found by itself.
+	Head string `yaml:"head,omitempty"`
+	// Freeze names parameters that do not train; * stands for any characters.
+	Freeze []string `yaml:"freeze,omitempty,flow"`
+	// FreezeNorms keeps batch norms whose scale is frozen to their running
+	// statistics.
+	FreezeNorms bool `yaml:"freeze_norms,omitempty"`
+	// LayerDecay, below 1, is the factor of the learning rate from one block of
+	// the network to the one before it; 0 means 1.
+	LayerDecay float64 `yaml:"layer_decay,omitempty"`
 }
 
 // Optimizer says how to update the parameters. Options belong to the

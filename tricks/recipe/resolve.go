@@ -35,6 +35,7 @@ func (r *Recipe) clone() *Recipe {
 	out.Data.Mean = slices.Clone(r.Data.Mean)
 	out.Data.Std = slices.Clone(r.Data.Std)
 	out.Model.Options = maps.Clone(r.Model.Options)
+	out.Model.Freeze = slices.Clone(r.Model.Freeze)
 	out.Optimizer.Momentum, out.Optimizer.WeightDecay = clone(r.Optimizer.Momentum), clone(r.Optimizer.WeightDecay)
 	out.Optimizer.Options = maps.Clone(r.Optimizer.Options)
 	out.Schedule.Options = maps.Clone(r.Schedule.Options)
@@ -163,6 +164,8 @@ func (r *Recipe) check() error {
 		{"schedule.lr", r.Schedule.LR > 0, "must be above 0", r.Schedule.LR},
 		{"provider", r.Provider != "", "must be a name, such as cpu", `""`},
 		{"model.name", r.Model.Name != "", "must be a name", `""`},
+		{"model.layer_decay", r.Model.LayerDecay >= 0 && r.Model.LayerDecay <= 1, "must be above 0 and at most 1", r.Model.LayerDecay},
+		{"model.freeze_norms", !r.Model.FreezeNorms || len(r.Model.Freeze) > 0, "needs model.freeze to say which", r.Model.FreezeNorms},
 		{"optimizer.name", r.Optimizer.Name != "", "must be a name", `""`},
 		{"checkpoint.every", r.Checkpoint.Every >= 1, "must be at least 1 epoch", r.Checkpoint.Every},
 	} {

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Exports classifiers with random weights from PyTorch and timm, and computes
+their loss, logits, gradients and running statistics in float64, for the Go
+program beside this file to compare with what the imported models compute.
+
+usage: foreign.py FOLDER [NAME...]
+
+Each NAME gives FOLDER/NAME.onnx and FOLDER/NAME.safetensors. The exports differ
+on purpose: operator sets 11 to 20, both of PyTorch's exporters, batch norms kept
+or folded, weights beside the model.
+"""
+
+import os
+import pathlib
+import sys
+import warnings
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+warnings.filterwarnings("ignore")
+torch.set_num_threads(2)
+os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
+
+CLASSES, SIZE, BATCH = 10, 64, 4
+
+# name: (timm model, options, exporter options)
+MODELS = {
+    "resnet18d": ("resnet18d", {}, dict(opset_version=11)),
+    "resnet50": ("resnet50", {}, dict(opset_version=17)),
+    "mobilenetv2_100": ("mobilenetv2_100", {}, dict(opset_version=13)),
+    "mobilenetv3_small_100": ("mobilenetv3_small_100", {}, dict(opset_version=17)),
+    "mobilenetv3_large_100": ("mobilenetv3_large_100", {}, dict(opset_version=14)),
+    "efficientnet_b0": ("efficientnet_b0", {}, dict(opset_version=17)),
+    "regnetx_002": ("regnetx_002", {}, dict(opset_version=12)),
+    "densenet121": ("densenet121", {}, dict(opset_version=17)),
+    "convnext_atto": ("convnext_atto", {}, dict(opset_version=20)),
+    "vit_tiny": ("vit_tiny_patch16_224", dict(img_size=SIZE), dict(opset_version=17)),
+    "resnext26ts": ("resnext26ts", {}, dict(opset_version=17)),
+    "ghostnet_100": ("ghostnet_100", {}, dict(opset_version=17)),
+    "mixer_s32": ("mixer_s32_224", dict(img_size=SIZE), dict(opset_version=17)),
+    "vgg11_bn": ("vgg11_bn", {}, dict(opset_version=17)),
+    "squeezenet1_1": ("torchvision:squeezenet1_1", {}, dict(opset_version=17)),
+    "shufflenet_v2": ("torchvision:shufflenet_v2_x0_5", {}, dict(opset_version=17)),
+    "swin_tiny": ("swin_tiny_patch4_window7_224", dict(img_size=SIZE, window_size=2), dict(opset_version=17)),
+    "resnet18d_dynamo": ("resnet18d", {}, dict(opset_version=18, dynamo=True)),
+    "efficientnet_b0_dynamo": ("efficientnet_b0", {}, dict(opset_version=18, dynamo=True)),
+}
+# Images are drawn anew, at most so often, until PyTorch's own gradients in
+# float32 and in float64 agree within CLEAR: elsewhere an activation lies so near
+# the kink of a rectifier that rounding decides on its gradient.
+TRIES, CLEAR = 24, 3e-5
+
+
+def build(name):
+    arch, options, _ = MODELS[name]
+    torch.manual_seed(0)
+    if arch.startswith("torchvision:"):
+        import torchvision
+
+        kind = arch.split(":")[1]
+        model = getattr(torchvision.models, kind)(num_classes=CLASSES)
+    else:
+        import timm
+
+        model = timm.create_model(arch, num_classes=CLASSES, pretrained=False, **options)
+    for m in model.modules():
+        if isinstance(m, torch.nn.Dropout):
+            m.p = 0.0
+        if isinstance(m, torch.nn.BatchNorm2d):  # neither ones and zeros, nor equal to each other
+            torch.nn.init.uniform_(m.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(m.bias, -0.2, 0.2)
+            m.running_mean.normal_(0, 0.1)
+            m.running_var.uniform_(0.5, 1.5)
+    return model
+
+
+def export(name, folder, model):
+    options = dict(MODELS[name][2])
+    path = folder / f"{name}.onnx"
+    images = torch.randn(2, 3, SIZE, SIZE)
+    if options.pop("dynamo", False):
+        torch.onnx.export(model.eval(), (images,), str(path), input_names=["x"], output_names=["y"], dynamo=True,
+                          dynamic_shapes=({0: torch.export.Dim("n")},), verbose=False,
+                          keep_initializers_as_inputs=False, **options)
+        return
+    torch.onnx.export(model.eval(), images, str(path), training=torch.onnx.TrainingMode.PRESERVE,
+                      do_constant_folding=False, input_names=["x"], output_names=["y"], dynamo=False,
+                      dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, **options)
+
+
+def step(model, images, targets):
+    model.zero_grad()
+    logits = model(images)
+    loss = F.cross_entropy(logits, targets)
+    loss.backward()
+    grads = {k: (torch.zeros_like(p) if p.grad is None else p.grad.clone()).double() for k, p in model.named_parameters()}
+    return loss.detach(), logits.detach(), grads
+
+
+def apart(a, b):
+    """The largest difference relative to a tensor's largest element, as main.go has it."""
+    least = 1e-3 * max(float(g.abs().max()) for g in b.values())
+    return max(float((a[k] - b[k]).abs().max()) / max(float(b[k].abs().max()), least) for k in b)
+
+
+def golden(name, folder, model):
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    best = None
+    for seed in range(1, TRIES + 1):
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator)
+        targets = torch.rand(BATCH, CLASSES, generator=generator).softmax(1)
+        runs = []
+        for dtype in (torch.float32, torch.float64):
+            model.to(dtype).load_state_dict(state)
+            model.train()
+            runs.append(step(model, images.to(dtype), targets.to(dtype)))
+        gap = apart(runs[0][2], runs[1][2])
+        if best is None or gap < best[0]:
+            best = (gap, seed, images, targets, runs[1], {k: b.clone() for k, b in model.named_buffers()})
+        if gap < CLEAR:
+            break
+    gap, seed, images, targets, (loss, logits, grads), buffers = best
+    model.double().load_state_dict(state)
+    with torch.no_grad():
+        out = {"images": images, "targets": targets, "eval": model.eval()(images.double())}
+    out |= {"loss": loss.reshape(1), "logits": logits}
+    out |= {"grad." + k: g for k, g in grads.items()}
+    out |= {"stat." + k: b for k, b in buffers.items() if "running_" in k}
+    save_file({k: v.float().contiguous() for k, v in out.items()}, str(folder / f"{name}.safetensors"))
+    return f"images {seed}, PyTorch's float32 is {gap:.1e} from its float64"
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for name in sys.argv[2:] or MODELS:
+        try:
+            model = build(name)
+            export(name, folder, model)
+            print(f"{name}: exported; {golden(name, folder, model)}", flush=True)
+        except Exception as e:  # what cannot be exported is not the importer's matter
+            failed = True
+            print(f"{name}: not exported: {type(e).__name__}: {str(e).splitlines()[0]}", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
