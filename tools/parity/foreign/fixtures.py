@@ -157,7 +157,7 @@ def typed(path):
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    foreign.SIZE, foreign.CLASSES, foreign.BATCH = SIZE, CLASSES, BATCH
+    foreign.SIZE, foreign.CLASSES, foreign.BATCH, foreign.BATCHES = SIZE, CLASSES, BATCH, 1
     for name, cls, opset in (("cnn", Cnn, 11), ("transformer", Transformer, 17), ("nhwc", Nhwc, 12)):
         torch.manual_seed(1)
         model = cls()
@@ -174,11 +174,11 @@ def main():
             foreign.MODELS[name] = (None, {}, dict(opset_version=opset))
             foreign.export(name, out, model)
             typed(str(out / f"{name}.onnx"))
-        print(name, foreign.golden(name, out, model))
+        foreign.golden(name, out, model)
         if names:
             from safetensors.torch import load_file
 
-            path = str(out / f"{name}.safetensors")
+            path = str(out / f"{name}.0.safetensors")
             renamed = {}
             for k, v in load_file(path).items():
                 kind, _, rest = k.partition(".")

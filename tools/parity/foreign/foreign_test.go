@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
@@ -17,18 +18,20 @@ func TestFixtures(t *testing.T) {
 		t.Fatalf("models %v, %v", paths, err)
 	}
 	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			f, err := compare(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !f.within() {
-				t.Errorf("differs from PyTorch: %+v", f)
-			}
-			if f.grad == 0 || f.parameters == 0 {
-				t.Errorf("nothing was compared: %+v", f)
-			}
-			t.Logf("%+v", f)
-		})
+		for layout, block := range map[string]int{"plain": 0, "blocked": runtime.ChannelBlock()} {
+			t.Run(filepath.Base(path)+"/"+layout, func(t *testing.T) {
+				f, err := compare(path, 0, block)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !f.within() {
+					t.Errorf("differs from PyTorch: %+v", f)
+				}
+				if f.grad == 0 || f.parameters == 0 {
+					t.Errorf("nothing was compared: %+v", f)
+				}
+				t.Logf("%+v", f)
+			})
+		}
 	}
 }
