@@ -70,6 +70,7 @@ func (p *packedImages) Len() int          { return p.part.Len() }
 func (p *packedImages) Size() pixel.Size  { return p.size }
 func (p *packedImages) Classes() []string { return p.classes }
 func (p *packedImages) Label(i int) int   { return p.part.Label(i) }
+func (p *packedImages) Counts() []int     { return p.part.Counts() }
 func (p *packedImages) Name(i int) string { return p.part.Name(i) }
 
 // Read implements Source without copying.

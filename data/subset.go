@@ -45,6 +45,10 @@ func (s *Subset) Label(i int) int { return s.Source.Label(s.At(i)) }
 
 // Counts returns how many images of each class the subset has.
 func (s *Subset) Counts() []int {
+	// A source may have counted already.
+	if c, ok := s.Source.(interface{ Counts() []int }); ok && s.index == nil {
+		return c.Counts()
+	}
 	counts := make([]int, len(s.Source.Classes()))
 	for i := range s.n {
 		counts[s.Label(i)]++

@@ -32,6 +32,7 @@ type index struct {
 	named  []byte // ends of the names
 	names  []byte
 	crc    uint32 // of the labels
+	counts []int  // images of each label
 }
 
 func pad(n int64) int64 { return (n + 7) &^ 7 }
@@ -102,20 +103,15 @@ func parseIndex(b []byte, images int, places bool, classes int) (*index, error) 
 
 var errDamaged = errors.New("the index is damaged (its checksum differs); copy it anew or pack the set again")
 
+// checkLabels counts the labels, which must be below classes.
 func (x *index) checkLabels(classes int) error {
-	top := 0
-	switch x.width {
-	case 1:
-		for _, v := range x.labels {
-			top = max(top, int(v))
+	x.counts = make([]int, classes)
+	for i := range x.images {
+		l := x.label(i)
+		if l >= classes {
+			return fmt.Errorf("a label of %d, but there are %d classes; the index and the manifest are not of one pack", l, classes)
 		}
-	default:
-		for i := range x.images {
-			top = max(top, x.label(i))
-		}
-	}
-	if x.images > 0 && top >= classes {
-		return fmt.Errorf("a label of %d, but there are %d classes; the index and the manifest are not of one pack", top, classes)
+		x.counts[l]++
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -77,6 +78,9 @@ func TestPack(t *testing.T) {
 			p := open(t, dir, name)
 			if p.Len() != n {
 				t.Fatalf("%s %s: %d images", pixels, name, p.Len())
+			}
+			if want := []int{(n + 2) / 3, (n + 1) / 3, n / 3}; !slices.Equal(p.Counts(), want) {
+				t.Errorf("%s %s: counts %v, want %v", pixels, name, p.Counts(), want)
 			}
 			for i := range n {
 				b, err := p.Bytes(i)

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sort"
 )
 
@@ -79,6 +80,9 @@ func (p *Part) Len() int { return p.info.Images }
 
 // Label returns the label of image i, below the number of classes.
 func (p *Part) Label(i int) int { return p.index.label(i) }
+
+// Counts returns how many images each class has.
+func (p *Part) Counts() []int { return slices.Clone(p.index.counts) }
 
 // Name names image i by the name it had before it was packed, its shard and
 // its number in the part.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,11 +28,12 @@ type Writer struct {
 	shard  *file
 	number int // of shards
 	labels files.Labels
-	sums   []byte
-	ends   []byte
-	end    uint64
-	named  []byte
-	names  []byte
+	end    uint64 // of the last image in the shards' bytes
+	chars  uint64 // of all names
+
+	// The index's other columns, in files of their own until the part ends:
+	// an index may be larger than the memory.
+	sums, ends, named, names *file
 }
 
 // file is a file being written.
@@ -89,8 +91,19 @@ func (w *Writer) Begin(part string) error {
 		return w.problem(err)
 	}
 	w.part, w.info, w.number = part, &PartInfo{}, 0
-	w.labels, w.sums, w.ends, w.end, w.named, w.names = files.Labels{}, nil, nil, 0, nil, nil
+	w.labels, w.end, w.chars = files.Labels{}, 0, 0
+	for name, column := range w.columns() {
+		f, err := w.create(".column-" + name)
+		if err != nil {
+			return w.problem(err)
+		}
+		*column = f
+	}
 	return nil
+}
+
+func (w *Writer) columns() map[string]**file {
+	return map[string]**file{"sums": &w.sums, "ends": &w.ends, "named": &w.named, "names": &w.names}
 }
 
 // Add appends an image to the part: raw pixels of the manifest's size, or a
@@ -126,12 +139,19 @@ func (w *Writer) add(label int, name string, image []byte) error {
 	w.info.Shards[len(w.info.Shards)-1].Images++
 	w.info.Images++
 	w.labels.Append(label)
-	w.sums = binary.LittleEndian.AppendUint32(w.sums, crc32.Checksum(image, table))
 	w.end += uint64(len(image))
-	w.ends = binary.LittleEndian.AppendUint64(w.ends, w.end)
-	w.names = append(w.names, name...)
-	w.named = binary.LittleEndian.AppendUint64(w.named, uint64(len(w.names)))
-	return nil
+	w.chars += uint64(len(name))
+	var b [8]byte
+	binary.LittleEndian.PutUint32(b[:], crc32.Checksum(image, table))
+	err := w.sums.write(b[:4])
+	if w.manifest.Pixels == File {
+		binary.LittleEndian.PutUint64(b[:], w.end)
+		err = errors.Join(err, w.ends.write(b[:]))
+	}
+	binary.LittleEndian.PutUint64(b[:], w.chars)
+	err = errors.Join(err, w.named.write(b[:]))
+	_, wrong := w.names.buffer.WriteString(name)
+	return errors.Join(err, wrong)
 }
 
 func (w *Writer) create(name string) (*file, error) {
@@ -139,7 +159,7 @@ func (w *Writer) create(name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f, buffer: bufio.NewWriterSize(f, 1<<20)}, nil
+	return &file{File: f, buffer: bufio.NewWriterSize(f, 1<<18)}, nil
 }
 
 func (f *file) write(b []byte) error {
@@ -157,6 +177,35 @@ func (f *file) finish() (FileInfo, error) {
 		err = f.Sync()
 	}
 	return info, errors.Join(err, f.Close())
+}
+
+// move appends what was written to another file and removes this one. It
+// returns the number of bytes.
+func (f *file) move(to *file) (int64, error) {
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := f.buffer.Flush(); err != nil {
+		return 0, err
+	}
+	in, err := os.Open(f.Name())
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	n := int64(0)
+	for buf := make([]byte, 1<<16); ; {
+		k, err := in.Read(buf)
+		if wrong := to.write(buf[:k]); wrong != nil {
+			return n, wrong
+		}
+		n += int64(k)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 func (w *Writer) endShard() error {
@@ -181,17 +230,15 @@ func (w *Writer) endPart() error {
 	if err != nil {
 		return err
 	}
-	places := w.manifest.Pixels == File
 	labels := w.labels.Bytes()
-	width := max(w.labels.Width(), 1)
-	columns := [][]byte{appendHeader(nil, w.info.Images, width, places, crc32.Checksum(labels, table)), labels, w.sums, w.ends, w.named, w.names}
-	if !places {
-		columns[3] = nil
-	}
-	for i, c := range columns {
-		err = errors.Join(err, f.write(c))
-		if i < 3 {
-			err = errors.Join(err, f.write(make([]byte, pad(int64(len(c)))-int64(len(c)))))
+	err = f.write(appendHeader(nil, w.info.Images, max(w.labels.Width(), 1), w.manifest.Pixels == File, crc32.Checksum(labels, table)))
+	err = errors.Join(err, f.write(labels), f.write(make([]byte, pad(int64(len(labels)))-int64(len(labels)))))
+	for i, column := range []**file{&w.sums, &w.ends, &w.named, &w.names} {
+		n, wrong := (*column).move(f)
+		*column = nil
+		err = errors.Join(err, wrong)
+		if i == 0 {
+			err = errors.Join(err, f.write(make([]byte, pad(n)-n)))
 		}
 	}
 	info, end := f.finish()
@@ -254,6 +301,12 @@ func (w *Writer) Abort() {
 	if w.shard != nil {
 		w.shard.Close()
 		w.shard = nil
+	}
+	for _, column := range w.columns() {
+		if *column != nil {
+			(*column).Close()
+			*column = nil
+		}
 	}
 	os.RemoveAll(w.tmp)
 }
