@@ -1,58 +1,59 @@
-// Scale measures what an index of very many images costs: it writes a pack of
-// simulated images (files of one byte, with names as long as ImageNet's), opens
-// it in a process of its own, and appends the figures to a CSV file.
+// Command scale measures what a deep network costs before its first step:
+// building, differentiating and lowering its graphs, writing them, and loading
+// the step into ONNX Runtime.
 //
-//	go run ./tools/scale -images 100000000 -dir /tmp/scale -out testdata/results/index_scale.csv
+//	go run ./tools/scale                      the networks below
+//	go run ./tools/scale resnet152:224:1000:16
 //
-// The pack of 100 million takes 4.5 GB on the disk and is removed afterwards.
+// A network is NAME:SIZE:CLASSES:BATCH. Each is measured in a process of its own,
+// in the layout of this machine's blocks; peak memory is the process's. Rows go
+// to testdata/results/scale.csv.
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/data"
-	"github.com/ortrain/ortrain/data/packed"
-	"github.com/ortrain/ortrain/tricks/rng"
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime"
 )
 
-// figures are what one process measures.
-type figures struct {
-	Images int
-	// Open is the time until the set is open, Counts until its classes are
-	// counted as well, in seconds.
-	Open, Counts float64
-	// OpenMiB is the resident memory then, PeakMiB at the end, after a million
-	// shuffled labels and a million images read at random.
-	OpenMiB, PeakMiB float64
-	// Shuffle is the time for the first million positions of a shuffled
-	// epoch and their labels.
-	Shuffle float64
-	// Read is the time for 100,000 images.
-	Read float64
+var networks = []string{
+	"resnet50:224:1000:16", "resnet152:224:1000:16", "resnet110:32:10:128", "resnet1202:32:10:128",
+	"resnext101_32x8d:224:1000:16", "shake26_2x112d:32:10:128", "pyramidnet272_a200:32:10:64", "amoebanet_b_6_128:32:10:64",
 }
 
 func main() {
-	images := flag.Int("images", 100_000_000, "number of images")
-	dir := flag.String("dir", filepath.Join(os.TempDir(), "ortrain-scale"), "folder for the simulated pack, which must not exist")
-	out := flag.String("out", "testdata/results/index_scale.csv", "CSV file to write")
-	measured := flag.String("measure", "", "only measure the pack in this folder and print JSON")
+	one := flag.Bool("one", false, "measure in this process and print a row")
+	out := flag.String("out", filepath.Join("testdata", "results", "scale.csv"), "CSV file")
+	threads := flag.Int("threads", 2, "threads")
 	flag.Parse()
+	names := flag.Args()
+	if len(names) == 0 {
+		names = networks
+	}
 	var err error
-	if *measured != "" {
-		err = measure(*measured)
+	if *one {
+		var row []string
+		if row, err = measure(names[0], *threads); err == nil {
+			w := csv.NewWriter(os.Stdout)
+			w.Write(row)
+			w.Flush()
+			err = w.Error()
+		}
 	} else {
-		err = run(*images, *dir, *out)
+		err = drive(names, *threads, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
@@ -60,129 +61,111 @@ func main() {
 	}
 }
 
-func run(images int, dir, out string) error {
-	begun := time.Now()
-	if err := simulate(images, dir); err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	wrote := time.Since(begun).Seconds()
+var header = []string{"date", "version", "network", "size", "batch", "block", "parameters", "step_nodes",
+	"build_seconds", "write_seconds", "load_seconds", "total_seconds", "peak_rss_mib", "threads", "cpu"}
+
+func drive(names []string, threads int, out string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "-measure", dir)
-	cmd.Stderr = os.Stderr
-	text, err := cmd.Output()
-	if err != nil {
-		return err
-	}
-	var f figures
-	if err := json.Unmarshal(text, &f); err != nil {
-		return err
-	}
-	file, err := os.Create(out)
-	if err != nil {
-		return err
-	}
-	w := csv.NewWriter(file)
-	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	w.WriteAll([][]string{
-		{"images", "open_s", "open_and_count_s", "memory_open_mib", "memory_peak_mib", "shuffle_1M_s", "read_100k_s", "write_s", "go", "cpu"},
-		{strconv.Itoa(f.Images), number(f.Open), number(f.Counts), number(f.OpenMiB), number(f.PeakMiB), number(f.Shuffle), number(f.Read), number(wrote), runtime.Version(), processor()},
-	})
-	fmt.Print(string(text))
-	return file.Close()
-}
-
-// simulate writes a pack of images of one byte in 1000 classes.
-func simulate(images int, dir string) error {
-	m := packed.Manifest{Origin: "simulated", Pixels: packed.File, Channels: 3}
-	for c := range 1000 {
-		m.Classes = append(m.Classes, fmt.Sprintf("n%08d", c))
-	}
-	w, err := packed.NewWriter(dir, m, 1<<28)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	for part, n := range map[string]int{packed.Train: images, packed.Test: 1000} {
-		if err := w.Begin(part); err != nil {
-			return err
-		}
-		for i := range n {
-			if err := w.Add(i%1000, "n01234567_12345.JPEG", []byte{byte(i)}); err != nil {
-				return err
-			}
-		}
-	}
-	_, err = w.Commit()
-	return err
-}
-
-func measure(dir string) error {
-	begun := time.Now()
-	set, err := data.Open(data.Options{Name: "packed", Dir: dir})
-	if err != nil {
-		return err
-	}
-	f := figures{Images: set.Train.Len(), Open: time.Since(begun).Seconds()}
-	set.Train.Counts()
-	f.Counts = time.Since(begun).Seconds()
-	if f.OpenMiB, err = resident("VmRSS:"); err != nil {
-		return err
-	}
-	start := time.Now()
-	shuffled, sum := rng.NewPermutation(set.Train.Len(), 1, 0), 0
-	for i := range min(1_000_000, set.Train.Len()) {
-		sum += set.Train.Label(shuffled.At(i))
-	}
-	f.Shuffle = time.Since(start).Seconds()
-	start = time.Now()
-	e := set.Train.Source.(data.Encoded)
-	r := rand.New(rand.NewPCG(1, 2))
-	for k := range 100_000 {
-		i := r.IntN(e.Len())
-		b, err := e.Bytes(i, nil)
+	rows := [][]string{header}
+	for _, name := range names {
+		fmt.Printf("%-30s ", name)
+		cmd := exec.Command(self, "-one", "-threads", strconv.Itoa(threads), name)
+		cmd.Stderr = os.Stderr
+		text, err := cmd.Output()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		if b[0] != byte(i) || k < 1000 && !strings.Contains(e.Name(i), "n01234567_12345.JPEG") {
-			return fmt.Errorf("image %d is not what was written", i)
+		row, err := csv.NewReader(bytes.NewReader(text)).Read()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
+		fmt.Printf("%s nodes; build %s s, write %s s, load %s s, together %s s; peak %s MiB\n",
+			row[7], row[8], row[9], row[10], row[11], row[12])
+		rows = append(rows, row)
 	}
-	f.Read = time.Since(start).Seconds()
-	if f.PeakMiB, err = resident("VmHWM:"); err != nil {
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
 		return err
 	}
-	if sum == 0 {
-		return fmt.Errorf("all labels are 0")
-	}
-	return json.NewEncoder(os.Stdout).Encode(f)
+	return os.WriteFile(out, b.Bytes(), 0o644)
 }
 
-// resident reads a line of Linux's account of this process, mapped files
-// included.
-func resident(key string) (float64, error) {
-	text, err := os.ReadFile("/proc/self/status")
+func measure(network string, threads int) ([]string, error) {
+	part := strings.Split(network, ":")
+	if len(part) != 4 {
+		return nil, fmt.Errorf("%q is not NAME:SIZE:CLASSES:BATCH", network)
+	}
+	var number [3]int
+	for i := range number {
+		n, err := strconv.Atoi(part[1+i])
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", network, err)
+		}
+		number[i] = n
+	}
+	library, err := runtime.FindLibrary("")
+	if err != nil {
+		return nil, err
+	}
+	if err := runtime.Open(library); err != nil {
+		return nil, err
+	}
+	block := runtime.ChannelBlock()
+	dir, err := os.MkdirTemp("", "ortrain-scale-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	seconds := func(since *time.Time) string {
+		now := time.Now()
+		s := now.Sub(*since).Seconds()
+		*since = now
+		return fmt.Sprintf("%.2f", s)
+	}
+	begin := time.Now()
+	at := begin
+	set, err := artifact.Build(artifact.Spec{
+		Model: part[0], Config: models.Config{Classes: number[1], Input: [3]int{3, number[0], number[0]}},
+		Optimizer: "sgd", Batch: number[2], Lowering: lower.Options{Block: block},
+	})
+	if err != nil {
+		return nil, err
+	}
+	build, nodes, params := seconds(&at), len(set.Step.Graph.Node), set.Manifest.ParamCount()
+	if err := set.Write(dir); err != nil {
+		return nil, err
+	}
+	write := seconds(&at)
+	t, err := runtime.NewTrainer(dir, runtime.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	load := seconds(&at)
+	total := fmt.Sprintf("%.2f", at.Sub(begin).Seconds())
+	defer t.Close()
+	peak, err := peakMiB()
+	if err != nil {
+		return nil, err
+	}
+	return []string{time.Now().Format(time.DateOnly), "ONNX Runtime " + library.Version, part[0], part[1], part[3], strconv.Itoa(block),
+		strconv.Itoa(params), strconv.Itoa(nodes), build, write, load, total, strconv.Itoa(peak), strconv.Itoa(threads), runtime.CPUName()}, nil
+}
+
+// peakMiB is the largest resident size of this process so far.
+func peakMiB() (int, error) {
+	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, key); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/self/status has no %s", key)
-}
-
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
+	return 0, fmt.Errorf("the system does not tell the peak memory")
 }
