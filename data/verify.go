@@ -156,10 +156,7 @@ func (v *verifier) name(p place) string {
 }
 
 // examiner is a worker's memory.
-type examiner struct {
-	buf []byte
-	img pixel.Image
-}
+type examiner struct{ img pixel.Image }
 
 func (e *examiner) examine(s Source, i int) (x examined) {
 	name := NameOf(s, i)

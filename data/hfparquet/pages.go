@@ -90,6 +90,7 @@ func scanPages(f *parquet.File, from io.ReaderAt, column int) ([]page, error) {
 }
 
 func dictionary(e format.Encoding) bool {
+	//lint:ignore SA1019 pyarrow writes the old name for the old page format
 	return e == format.PlainDictionary || e == format.RLEDictionary
 }
 
