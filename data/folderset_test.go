@@ -190,3 +190,56 @@ func TestDetect(t *testing.T) {
 		}
 	}
 }
+
+// FuzzFolderNames: whatever folders are called, training and test images of a
+// folder of one name have the same class, and it has that name.
+func FuzzFolderNames(f *testing.F) {
+	f.Add("cat", "Dog", ".hidden")
+	f.Add("train", "val", "\xff\xfe")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		dir := t.TempDir()
+		for _, part := range []string{"train", "val"} {
+			for _, class := range []string{a, b, c} {
+				if class == "" || class != filepath.Base(class) || strings.ContainsAny(class, "\x00") || len(class) > 200 {
+					return
+				}
+				write(t, filepath.Join(dir, part, class, "1.png"), nil)
+			}
+		}
+		set, err := Open(Options{Name: "folder", Dir: dir})
+		if err != nil {
+			return // all hidden, say
+		}
+		for _, part := range []*Subset{set.Train, set.Test} {
+			for i := range part.Len() {
+				name := part.Source.(Encoded).Name(i)
+				if got := filepath.Base(filepath.Dir(name)); got != set.Classes[part.Label(i)] {
+					t.Errorf("%q has class %q", name, set.Classes[part.Label(i)])
+				}
+			}
+		}
+		if set.Train.Len() != set.Test.Len() {
+			t.Errorf("%d training and %d test images", set.Train.Len(), set.Test.Len())
+		}
+	})
+}
+
+func FuzzClassesFile(f *testing.F) {
+	f.Add([]byte("ant\nbee\n\ncow"))
+	f.Add([]byte("ant\nant"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, ClassesFile), text)
+		names, err := readClasses(dir)
+		if err != nil {
+			if !strings.Contains(err.Error(), ClassesFile) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		sorted := slices.Sorted(slices.Values(names))
+		if len(names) == 0 || len(slices.Compact(sorted)) != len(names) || slices.Contains(names, "") {
+			t.Errorf("names %q", names)
+		}
+	})
+}

@@ -51,3 +51,34 @@ func TestClasses(t *testing.T) {
 		}
 	}
 }
+
+func FuzzClasses(f *testing.F) {
+	f.Add("cat\ndog\n3", "bird\ncat", false)
+	f.Add("0\n2\n1", "7", true)
+	f.Fuzz(func(t *testing.T, train, test string, given bool) {
+		var v Vocabulary
+		training := map[int]bool{}
+		for l := range strings.Lines(train) {
+			training[v.ID(l)] = true
+		}
+		for l := range strings.Lines(test) {
+			v.ID(l)
+		}
+		var names []string
+		if given {
+			names = []string{"a", "b", "c"}
+		}
+		classes, class, err := v.Classes(names, func(id int) bool { return training[id] })
+		if err != nil {
+			return
+		}
+		for id, c := range class {
+			if c < Unknown || c >= len(classes) {
+				t.Fatalf("label %q has class %d of %d", v.Label(id), c, len(classes))
+			}
+			if training[id] && !given && c == Unknown {
+				t.Errorf("the training label %q has no class", v.Label(id))
+			}
+		}
+	})
+}
