@@ -1,7 +1,9 @@
 package data
 
 import (
+	"runtime"
 	"sort"
+	"sync"
 
 	"github.com/ortrain/ortrain/tricks/rng"
 )
@@ -55,17 +57,43 @@ func (s *Subset) Limit(n int, seed uint64) *Subset {
 	return taken
 }
 
-// byClass returns the positions of each class's images.
+// byClass returns the positions of each class's images, in order. All cores
+// help: sets may have a hundred million images.
 func (s *Subset) byClass() [][]uint32 {
-	counts := s.Counts()
-	classes, all := make([][]uint32, len(counts)), make([]uint32, s.n)
-	for c, n := range counts {
-		classes[c], all = all[:0:n], all[n:]
+	k := len(s.Source.Classes())
+	workers := min(runtime.GOMAXPROCS(0), s.n/(1<<16)+1)
+	// Each worker counts a run of images, which says where it may write.
+	counts := make([][]int, workers)
+	each := func(do func(worker, from, to int)) {
+		var wg sync.WaitGroup
+		for w := range workers {
+			wg.Go(func() { do(w, s.n*w/workers, s.n*(w+1)/workers) })
+		}
+		wg.Wait()
 	}
-	for i := range s.n {
-		l := s.Label(i)
-		classes[l] = append(classes[l], uint32(i))
+	each(func(w, from, to int) {
+		n := make([]int, k)
+		for i := from; i < to; i++ {
+			n[s.Label(i)]++
+		}
+		counts[w] = n
+	})
+	classes, all := make([][]uint32, k), make([]uint32, s.n)
+	for c := range classes {
+		at := 0
+		for w := range workers {
+			at, counts[w][c] = at+counts[w][c], at
+		}
+		classes[c], all = all[:at:at], all[at:]
 	}
+	each(func(w, from, to int) {
+		next := counts[w]
+		for i := from; i < to; i++ {
+			c := s.Label(i)
+			classes[c][next[c]] = uint32(i)
+			next[c]++
+		}
+	})
 	return classes
 }
 
@@ -80,14 +108,16 @@ func (s *Subset) choose(classes [][]uint32, quota []int, key uint64) (taken, res
 		}
 		n += quota[c]
 	}
-	taken, rest = Some(s.Source, make([]uint32, 0, n)), Some(s.Source, make([]uint32, 0, s.n-n))
+	taken, rest = Some(s.Source, make([]uint32, n)), Some(s.Source, make([]uint32, s.n-n))
+	t, r := 0, 0
 	for i, yes := range chosen {
-		into := rest
 		if yes {
-			into = taken
+			taken.index[t] = uint32(s.At(i))
+			t++
+		} else {
+			rest.index[r] = uint32(s.At(i))
+			r++
 		}
-		into.index = append(into.index, uint32(s.At(i)))
 	}
-	taken.n, rest.n = len(taken.index), len(rest.index)
 	return taken, rest
 }

@@ -111,3 +111,26 @@ func TestStats(t *testing.T) {
 
 // numbers lists a subset's images.
 func listed(s *Subset) []int { return slices.Collect(s.All()) }
+
+// A set so large that several cores index it.
+func TestByClassOfALargeSet(t *testing.T) {
+	const n = 300_001
+	labels := make([]int, n)
+	want := make([][]uint32, 5)
+	for i := range labels {
+		labels[i] = i * 7919 % 13 % 5
+		if labels[i] == 3 {
+			labels[i] = 4 // a class without images
+		}
+		want[labels[i]] = append(want[labels[i]], uint32(i))
+	}
+	m, err := NewMemory(pixel.Size{W: 1, H: 1, C: 1}, []string{"a", "b", "c", "d", "e"}, make([]uint8, n), labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, got := range Whole(m).byClass() {
+		if !slices.Equal(got, want[c]) {
+			t.Errorf("class %d: %d images, want %d, or in another order", c, len(got), len(want[c]))
+		}
+	}
+}

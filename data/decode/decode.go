@@ -5,7 +5,8 @@
 // upright as the EXIF data of a JPEG says: transparency is dropped, and of 16
 // bits the upper eight are kept. JPEG files are decoded by libjpeg-turbo if
 // the machine has it (it is loaded at run time), otherwise in Go; the two
-// agree within two levels. Of a JPEG a part can be decoded, at full size or at
+// agree within two levels, but for some forty values in a million, blue ones,
+// that differ by three. Of a JPEG a part can be decoded, at full size or at
 // a half, a quarter or an eighth of it, at a fraction of the cost.
 package decode
 
@@ -109,7 +110,7 @@ func part(dst *pixel.Image, file []byte, o Options, window *Window, w, h int) (p
 		limit = MaxPixels
 	}
 	if head.w < 1 || head.h < 1 || head.w > limit/head.h {
-		return p, fmt.Errorf("%s of %d×%d pixels; at most %d megapixels are decoded", head.format, head.w, head.h, limit>>20)
+		return p, fmt.Errorf("%s of %d×%d pixels; at most %d megapixels are decoded", upper(head.format), head.w, head.h, limit>>20)
 	}
 	up := head.public()
 	p = pixel.Part{Shrink: 1, Of: pixel.Size{W: up.W, H: up.H, C: o.channels()}}

@@ -281,7 +281,7 @@ func TestDamage(t *testing.T) {
 		{"header only", "the file ends in the middle", good[:frame+700]},
 		{"half", "the file ends in the middle of the image", good[:len(good)/2]},
 		{"half progressive", "the file ends in the middle of the image", progressive[:len(progressive)/2]},
-		{"huge", "jpeg of 60000×60000 pixels; at most 100 megapixels", huge},
+		{"huge", "JPEG of 60000×60000 pixels; at most 100 megapixels", huge},
 		{"huge PNG", "", hugePNG},
 		{"PNG cut", "damaged PNG", read(t, filepath.Join(golden, "rgb8.png"))[:900]},
 		{"WebP cut", "damaged WebP", read(t, filepath.Join(golden, "lossy.webp"))[:300]},

@@ -88,8 +88,9 @@ type Data struct {
 	// TestSplit is the share of the images held out for the test of a set
 	// whose files do not divide it; 0 means a fifth.
 	TestSplit float64 `yaml:"test_split,omitempty"`
-	// SkipBroken is the number of images that may be broken: each is named,
-	// and a neighbour takes its place. 0 ends the run at the first.
+	// SkipBroken is the number of training images, and that of test images,
+	// that may be broken: each is named, and a neighbour takes its place. 0
+	// ends the run at the first.
 	SkipBroken int `yaml:"skip_broken,omitempty"`
 	// Validation is the part of the training images to hold out: a share if
 	// below 1, otherwise a number of images.
