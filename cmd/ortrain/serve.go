@@ -28,7 +28,7 @@ arrive together run together. Ctrl-C or SIGTERM finishes what is in progress.
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "`HOST:PORT` to listen on (default 127.0.0.1:8080: this machine only)"},
 			&cli.IntFlag{Name: "top", Usage: "`N` classes an image unless the request says ?top=N (default 5)"},
 			&cli.IntFlag{Name: "batch", Usage: "at most `N` images at a time, 1: no batching (default 32, or the model's own)"},
-			&cli.DurationFlag{Name: "delay", Usage: "the `TIME` that an image waits for others to join it (default 2ms)"},
+			&cli.DurationFlag{Name: "delay", Usage: "the `TIME` that an image waits for others that are being decoded (default 2ms)"},
 			&cli.IntFlag{Name: "queue", Usage: "at most `N` requests in progress, more get 429 (default 256)"},
 			&cli.IntFlag{Name: "images", Usage: "at most `N` images a request (default 16)"},
 			&cli.Float64Flag{Name: "max-mib", Usage: "requests of at most `N` MiB (default 16)"},

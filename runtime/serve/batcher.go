@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ortrain/ortrain/runtime/classify"
@@ -13,8 +14,9 @@ import (
 var errStopped = errors.New("the server is stopping")
 
 // batcher runs the inputs of concurrent requests together: a batch starts when
-// it is full or its first input has waited for the longest delay. While one
-// runs the next gathers, so that under load batches form without waiting.
+// it is full, when no other request is being made ready, or when its first
+// input has waited for the longest delay. So a request on its own never waits;
+// while a batch runs the next gathers.
 type batcher struct {
 	run     func(context.Context, ...*classify.Input) ([]classify.Answer, error)
 	most    int
@@ -22,6 +24,9 @@ type batcher struct {
 	metrics *metrics
 
 	queue chan *job
+	// expected counts the requests whose images are being made ready: each
+	// calls expect, and then classify or forget.
+	expected atomic.Int64
 	// stop ends the runs; the loop ends when the queue is closed.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -53,14 +58,26 @@ func newBatcher(run func(context.Context, ...*classify.Input) ([]classify.Answer
 	return b
 }
 
+// expect announces a call of classify, for which a batch may wait.
+func (b *batcher) expect() { b.expected.Add(1) }
+
+// forget takes back expect.
+func (b *batcher) forget() { b.expected.Add(-1) }
+
 // classify waits for the answers to the inputs of one request. It returns the
 // context's error when that is done first; the inputs are then dropped, unless
 // they are running already.
 func (b *batcher) classify(ctx context.Context, inputs []*classify.Input) ([]result, error) {
 	jobs := make([]*job, len(inputs))
 	for i, in := range inputs {
+		if i == len(inputs)-1 {
+			b.forget() // the last of them is coming
+		}
 		jobs[i] = &job{ctx: ctx, input: in, queued: time.Now(), result: make(chan result, 1)}
 		if err := b.put(jobs[i]); err != nil {
+			if i < len(inputs)-1 {
+				b.forget()
+			}
 			return nil, err
 		}
 	}
@@ -132,6 +149,9 @@ func (b *batcher) collect(first *job, timer *time.Timer) []*job {
 			batch = append(batch, j)
 			continue
 		default:
+		}
+		if b.expected.Load() <= 0 {
+			return batch
 		}
 		select {
 		case j, ok := <-b.queue:

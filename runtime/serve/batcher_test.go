@@ -27,8 +27,7 @@ func echo(ctx context.Context, in ...*classify.Input) ([]classify.Answer, error)
 
 func batcherOf(t *testing.T, run runner, most int, delay time.Duration) *batcher {
 	t.Helper()
-	var b *batcher
-	b = newBatcher(run, most, delay, 100, newMetrics("test", func() float64 { return 0 }))
+	b := newBatcher(run, most, delay, 100, newMetrics("test", func() float64 { return 0 }))
 	t.Cleanup(func() { b.close(context.Background()) })
 	return b
 }
@@ -36,6 +35,7 @@ func batcherOf(t *testing.T, run runner, most int, delay time.Duration) *batcher
 // TestBatcherFills: a full batch starts at once, however long the delay.
 func TestBatcherFills(t *testing.T) {
 	b := batcherOf(t, echo, 3, time.Hour)
+	b.expected.Store(100)
 	var wait sync.WaitGroup
 	for range 9 {
 		wait.Go(func() {
@@ -48,12 +48,16 @@ func TestBatcherFills(t *testing.T) {
 	wait.Wait()
 }
 
-// TestBatcherWaits: one input alone is answered when the delay is over; with
-// none it does not wait.
+// TestBatcherWaits: one input alone is answered when the delay is over, at once
+// when there is none or no other is expected.
 func TestBatcherWaits(t *testing.T) {
-	for _, delay := range []time.Duration{-1, time.Millisecond} {
+	for delay, others := range map[time.Duration]int{-1: 5, time.Millisecond: 5, time.Hour: 0} {
 		b := batcherOf(t, echo, 8, delay)
+		for range others {
+			b.expect()
+		}
 		for range 3 {
+			b.expect()
 			if got, err := b.classify(t.Context(), []*classify.Input{{}}); err != nil || got[0].batch != 1 {
 				t.Errorf("delay %v: %+v, %v", delay, got, err)
 			}
@@ -155,6 +159,7 @@ func TestBatcherCloses(t *testing.T) {
 		t.Errorf("a run that was ended: %v", err)
 	}
 	b = batcherOf(t, echo, 2, time.Hour)
+	b.expected.Store(100)
 	go func() {
 		_, err := b.classify(context.Background(), []*classify.Input{{}})
 		failed <- err
@@ -220,6 +225,9 @@ func TestLateAnswers(t *testing.T) {
 		}
 		if w := ask(); w.Code != c.code || !strings.Contains(w.Body.String(), c.says) || w.Header().Get("Retry-After") != c.retry {
 			t.Errorf("%s: %d %s %v; want %d with %q", name, w.Code, w.Body, w.Header(), c.code, c.says)
+		}
+		if n := s.batcher.expected.Load(); n != 0 {
+			t.Errorf("%s: %d requests are still expected", name, n)
 		}
 		s.Close()
 		if w := ask(); w.Code != 503 || !strings.Contains(w.Body.String(), "stopping") || w.Header().Get("Retry-After") == "" {

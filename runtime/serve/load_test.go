@@ -132,6 +132,9 @@ func TestLoad(t *testing.T) {
 	if n := count("ortrain_batch_size_bucket{le=\"8\"}"); n != runs {
 		t.Errorf("%d of %d runs are within the batch of 8", n, runs)
 	}
+	if a, err := post(r.url+"/v1/classify", "image/png", bytes.NewReader(picture(t, 3, 3, color.White))); err != nil || a.code != 200 {
+		t.Errorf("after the load: %+v, %v", a, err)
+	}
 	if n := count("ortrain_requests_in_flight") + count("ortrain_queue_length"); n != 0 {
 		t.Errorf("%d requests are still in progress", n)
 	}

@@ -64,9 +64,11 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) *failure {
 	http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
 	defer cancel()
+	s.batcher.expect()
 	inputs := make([]*classify.Input, len(uploads))
 	for i := range uploads {
 		if inputs[i], f = s.prepare(ctx, uploads[i].data); f != nil {
+			s.batcher.forget()
 			f.file = uploads[i].name
 			return f
 		}

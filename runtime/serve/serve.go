@@ -8,7 +8,7 @@
 //
 // Requests that arrive together are classified together: one run of the model
 // takes up to Config.Batch images, and the first of them waits at most
-// Config.Delay for the others. Everything a client may send is bounded: the
+// Config.Delay for others that are being decoded, not at all if there are none. Everything a client may send is bounded: the
 // size of its request, the pixels of its images (refused before they are
 // allocated), the time it takes to send them and to be answered, and how many
 // are served at once. What is refused gets a 4xx or 503 and one JSON line that
@@ -40,8 +40,8 @@ type Config struct {
 	// Batch is the most images of one run (0: the model's fixed batch, or 32);
 	// 1 turns batching off.
 	Batch int
-	// Delay is how long the first image of a batch waits for others (0: 2 ms;
-	// negative: not at all).
+	// Delay is how long the first image of a batch waits for others that are
+	// being decoded (0: 2 ms; negative: not at all).
 	Delay time.Duration
 	// Queue is how many classifications may be in progress at once, uploads
 	// and waiting ones included; more are answered 429 (0: 256).
