@@ -3,6 +3,7 @@
 //	go run ./tools/bench                        ResNet-20, batch 128, 2 threads
 //	go run ./tools/bench -model resnet20 -threads 1 -rounds 7
 //	go run ./tools/bench -ours-only             no Python needed
+//	go run ./tools/bench -model small_cnn -batch 64 -go-peers
 //
 // Every implementation is a process of its own that speaks the line protocol
 // described in peer_pytorch.py. The driver lets them run a few steps each,
@@ -43,6 +44,7 @@ func main() {
 	steps := flag.Int("steps", 5, "steps in a turn")
 	python := flag.String("python", ".venv/bin/python", "Python with PyTorch (tools/parity/setup.sh makes it)")
 	oursOnly := flag.Bool("ours-only", false, "do not time PyTorch")
+	goPeers := flag.Bool("go-peers", false, "time GoMLX and Gorgonia too (with -model small_cnn, which all can differentiate)")
 	out := flag.String("out", "", "CSV file; default testdata/results/step_MODEL.csv")
 	serve := flag.Bool("serve", false, "be a peer: speak the protocol on stdin and stdout")
 	profile := flag.String("profile", "", "with -serve: prefix of ONNX Runtime's own trace of every operator")
@@ -54,7 +56,7 @@ func main() {
 		if *out == "" {
 			*out = filepath.Join("testdata", "results", "step_"+c.model+".csv")
 		}
-		err = drive(c, *rounds, *steps, *python, *oursOnly, *out)
+		err = drive(c, *rounds, *steps, *python, *oursOnly, *goPeers, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -151,12 +153,13 @@ func (p *peer) turn(steps int) error {
 	return nil
 }
 
-func drive(c config, rounds, steps int, python string, oursOnly bool, out string) error {
+func drive(c config, rounds, steps int, python string, oursOnly, goPeers bool, out string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	var peers []*peer
+	var unable []string
 	defer func() {
 		for _, p := range peers {
 			fmt.Fprintln(p.in, "quit")
@@ -193,6 +196,19 @@ func drive(c config, rounds, steps int, python string, oursOnly bool, out string
 			return err
 		}
 	}
+	if goPeers {
+		program, clean, err := buildGoPeers()
+		if err != nil {
+			return err
+		}
+		defer clean()
+		for _, name := range []string{"gomlx", "gorgonia"} {
+			if err := add(name, append([]string{program, "-peer", name}, c.args()...)...); err != nil {
+				fmt.Fprintf(os.Stderr, "%s cannot run this: see above\n", name)
+				unable = append(unable, name)
+			}
+		}
+	}
 	for round := range rounds {
 		for _, p := range peers {
 			if err := p.turn(steps); err != nil {
@@ -218,11 +234,11 @@ func drive(c config, rounds, steps int, python string, oursOnly bool, out string
 		rate, _ := answer["gflops"].(float64)
 		peak = max(peak, rate)
 	}
-	return report(c, peers, infos, steps, peak, out)
+	return report(c, peers, infos, unable, steps, peak, out)
 }
 
 // report prints the table and writes the rows.
-func report(c config, peers []*peer, infos []map[string]any, steps int, peak float64, out string) error {
+func report(c config, peers []*peer, infos []map[string]any, unable []string, steps int, peak float64, out string) error {
 	rows := [][]string{{"date", "implementation", "version", "model", "batch", "size", "threads", "layout",
 		"rounds", "steps", "median_step_seconds", "fastest_round", "slowest_round", "images_per_second",
 		"ratio_to_pytorch", "peak_rss_mib", "gflops", "share_of_gemm", "cpu"}}
@@ -263,6 +279,12 @@ func report(c config, peers []*peer, infos []map[string]any, steps int, peak flo
 			fmt.Sprintf("%.5f", slices.Min(p.turns)), fmt.Sprintf("%.5f", slices.Max(p.turns)),
 			fmt.Sprintf("%.1f", rate), ratio, text("peak_rss_mib"),
 			fmt.Sprintf("%.0f", gflops), fmt.Sprintf("%.3f", gflops/peak), text("cpu")})
+	}
+	for _, name := range unable {
+		fmt.Printf("%-18s cannot run this network\n", name)
+		row := make([]string, len(rows[0]))
+		row[0], row[1], row[3], row[7] = time.Now().UTC().Format("2006-01-02"), name, c.model, "cannot run this network"
+		rows = append(rows, row)
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err

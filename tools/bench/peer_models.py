@@ -82,9 +82,13 @@ class ResNet18(nn.Module):
 
 def build(name, classes, size=32):
     """resnet20 (8, 32, …), preact-resnet20, wrn16_4, resnet18 (its small stem
-    below 64 pixels), resnet50 (torchvision's)."""
+    below 64 pixels), resnet50 (torchvision's), small_cnn (tools/bench/gopeers)."""
     if wide := re.fullmatch(r"wrn(\d+)_(\d+)", name):
         return WideResNet(int(wide[1]), int(wide[2]), classes)
+    if name == "small_cnn":
+        return nn.Sequential(
+            nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1, bias=False), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, classes))
     if name == "resnet18":
         return ResNet18(classes, small=size < 64)
     if name == "resnet50":
