@@ -170,11 +170,11 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestDeepestStep builds the step of ResNet-152 at full size, and twice the
-// blocks give twice the nodes.
+// TestDeepestStep builds, differentiates and lowers the step of the deepest
+// networks at full size: the graphs grow in proportion to the blocks.
 func TestDeepestStep(t *testing.T) {
-	nodes := func(name string) int {
-		g, logits, layout := forward(t, name, models.Config{Classes: 1000, Input: [3]int{3, 224, 224}}, 16)
+	nodes := func(name string, c models.Config, batch, block int) int {
+		g, logits, layout := forward(t, name, c, batch)
 		loss := g.One("loss", ir.SoftmaxCrossEntropy{}, logits, g.Input("targets", logits.Type))
 		names := map[string]bool{}
 		for _, p := range layout.Params {
@@ -193,19 +193,29 @@ func TestDeepestStep(t *testing.T) {
 		for i, d := range grads {
 			g.Output("grad."+params[i].Name, d)
 		}
-		total := 0
-		for _, block := range []int{0, 16} {
-			m, err := lower.Lower(g, lower.Options{Block: block})
-			if err != nil {
-				t.Fatal(err)
-			}
-			total += len(m.Graph.Node)
+		m, err := lower.Lower(g, lower.Options{Block: block})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return total
+		return len(m.Graph.Node)
 	}
-	// 33 and 50 blocks.
-	middle, deep := nodes("resnet101"), nodes("resnet152")
-	if perBlock := float64(deep-middle) / 17; float64(deep) > 60*perBlock {
-		t.Errorf("%d nodes for 50 blocks, %d for 33: not linear in depth", deep, middle)
+	large, small := models.Config{Classes: 1000, Input: [3]int{3, 224, 224}}, models.Config{Classes: 10, Input: [3]int{3, 32, 32}}
+	for _, tt := range []struct {
+		middle, deep   string
+		middleN, deepN int // blocks
+		config         models.Config
+		batch          int
+	}{
+		{"resnet101", "resnet152", 33, 50, large, 16},
+		{"resnet110", "resnet1202", 54, 600, small, 128},
+	} {
+		for _, block := range []int{0, 16} {
+			middle, deep := nodes(tt.middle, tt.config, tt.batch, block), nodes(tt.deep, tt.config, tt.batch, block)
+			perBlock := float64(deep-middle) / float64(tt.deepN-tt.middleN)
+			t.Logf("block %d: %d nodes in %s, %d in %s: %.1f a block", block, middle, tt.middle, deep, tt.deep, perBlock)
+			if float64(deep) > float64(tt.deepN+10)*perBlock {
+				t.Errorf("block %d: %d nodes for %d blocks, %d for %d: not linear in depth", block, deep, tt.deepN, middle, tt.middleN)
+			}
+		}
 	}
 }
