@@ -74,8 +74,12 @@ func (e *environment) printManifest(in *job.Inspection) {
 	}
 	e.out.println(e.out.bold(in.Path) + "  " + what)
 	e.field("model", "%s%s, %d classes, images of %s", m.Model.Name, options(m.Model.Options), m.Model.Classes, dims(m.Model.Input[:]))
-	e.field("cost", "%s parameters, %s running statistics, %s multiply-adds an image",
-		count(m.ParamCount()), count(m.StatCount()), short(m.Model.FLOPs))
+	frozen := ""
+	if n := m.StatCount() - m.MovingCount(); n > 0 {
+		frozen = count(n) + " frozen, "
+	}
+	e.field("cost", "%s parameters, %s running statistics, %s%s multiply-adds an image",
+		count(m.ParamCount()), count(m.MovingCount()), frozen, short(m.Model.FLOPs))
 	var hyper []string
 	for _, h := range m.Hyper {
 		hyper = append(hyper, h.Name)

@@ -48,7 +48,7 @@ MODELS = {
     "efficientnet_b0_dynamo": ("efficientnet_b0", {}, dict(opset_version=18, dynamo=True)),
 }
 # An activation may lie so near the kink of a rectifier that rounding decides on
-# its gradient. So there are several batches: in one of them all must agree.
+# its gradient. So there are several batches: each gradient must agree in one.
 BATCHES = 4
 
 
