@@ -42,6 +42,18 @@ func TestSound(t *testing.T) {
 	}
 }
 
+// Ports of types that onnx-go cannot hold do not keep it from the rest.
+func TestForeignPorts(t *testing.T) {
+	r, err := check.Bytes(model(t, func(g *onnx.GraphProto) {
+		for _, v := range []*onnx.ValueInfoProto{g.Input[0], g.Output[0]} {
+			v.Type.GetTensorType().ElemType = int32(onnx.TensorProto_FLOAT16)
+		}
+	}))
+	if err != nil || r.Operations != 2 {
+		t.Errorf("report %+v, %v", r, err)
+	}
+}
+
 // TestFaults: what the check is there for.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,8 +16,8 @@ var foreign = map[onnx.TensorProto_DataType]int64{
 }
 
 // standIns returns the model with int32 tensors of the same shape in place of
-// the initializers of types that onnx-go cannot hold, which would keep it from
-// looking at anything else. The content of those must fit their shape.
+// the initializers of types that onnx-go cannot hold, and of the ports of such
+// types, which would keep it from looking at anything else. The content of those must fit their shape.
 func standIns(b []byte) ([]byte, error) {
 	m, err := onnx.Unmarshal(b)
 	if err != nil {
@@ -41,6 +42,14 @@ func standIns(b []byte) ([]byte, error) {
 				onnx.TensorProto_DataType(t.GetDataType()), t.GetDims(), len(t.GetRawData()))
 		}
 		t.DataType, t.RawData, t.Int32Data = int32(onnx.TensorProto_INT32), nil, make([]int32, n)
+	}
+	g := m.GetGraph()
+	for _, v := range slices.Concat(g.GetInput(), g.GetOutput(), g.GetValueInfo()) {
+		if t := v.GetType().GetTensorType(); t != nil {
+			if _, ok := foreign[onnx.TensorProto_DataType(t.GetElemType())]; ok {
+				t.ElemType, replaced = int32(onnx.TensorProto_INT32), true
+			}
+		}
 	}
 	if !replaced {
 		return b, nil

@@ -53,6 +53,7 @@ form pixels-softmax 1e-4 --preprocess --softmax
 if [ -z "$web_only" ]; then
 	form top3 1e-4 --softmax --top-k 3
 	form float16 1e-2 --float16 --no-measure
+	form float16-ports 1e-2 --float16 --float16-ports --no-measure
 	form float16-weights 1e-4 --float16-weights --no-measure
 	form int8 1e-4 --int8 --no-measure --calibration-images 64
 fi

@@ -107,9 +107,8 @@ func picked(name string, v []float64) []float64 {
 
 // step is a step graph whose inputs the test feeds itself.
 type step struct {
-	m       *artifact.Manifest
-	s       *runtime.Session
-	tensors map[string]*runtime.Tensor
+	m *artifact.Manifest
+	s *runtime.Session
 }
 
 // openStep builds a step for SGD.
