@@ -81,6 +81,7 @@ parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/networks/golden_networks.py --check
 	$(PYTHON) tools/parity/networks/golden_families.py --check
 	$(PYTHON) tools/parity/optimizers/golden_optimizers.py --check
+	$(PYTHON) tools/parity/optimizers/peers.py
 	$(PYTHON) tools/parity/distillation/golden_distillation.py --check
 	$(PYTHON) tools/parity/focal/golden_focal.py --check
 	$(GO) test -count=1 ./tools/parity/...

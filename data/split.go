@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"runtime"
 	"sort"
 	"sync"
@@ -32,6 +33,37 @@ func (s *Subset) Split(n int, seed uint64) (taken, rest *Subset) {
 	return s.choose(classes, quota, rng.Mix(seed, uint64(rng.NewKey("validation"))))
 }
 
+// Folds cuts a subset into k parts of the same size (or one image more), each
+// class giving its share to each. Which image is where is a function of the
+// seed. It panics if k is not 1 to s.Len().
+func (s *Subset) Folds(k int, seed uint64) []*Subset {
+	if k < 1 || k > s.Len() {
+		panic(fmt.Sprintf("data: %d folds of %d images", k, s.Len()))
+	}
+	rest, folds := s, make([]*Subset, k)
+	for i := range folds {
+		folds[i], rest = rest.Split(rest.Len()/(k-i), rng.Mix(seed, uint64(i), uint64(rng.NewKey("fold"))))
+	}
+	return folds
+}
+
+// Without returns the images of a subset that are not in another one of the
+// same source, in the subset's order.
+func (s *Subset) Without(other *Subset) *Subset {
+	taken := make(map[int]bool, other.Len())
+	for i := range other.All() {
+		taken[i] = true
+	}
+	rest := Some(s.Source, make([]uint32, 0, s.Len()))
+	for i := range s.All() {
+		if !taken[i] {
+			rest.index = append(rest.index, uint32(i))
+		}
+	}
+	rest.n = len(rest.index)
+	return rest
+}
+
 // Limit returns at most n images of a subset, in the subset's order, taking
 // equally many of every class as far as there are enough. Which images are
 // taken is a function of the seed, and a smaller limit takes a part of what a
@@ -55,6 +87,16 @@ func (s *Subset) Limit(n int, seed uint64) *Subset {
 	}
 	taken, _ := s.choose(classes, quota, key)
 	return taken
+}
+
+// First returns the first n images, or all if there are fewer.
+func (s *Subset) First(n int) *Subset {
+	first := Some(s.Source, make([]uint32, 0, min(n, s.n)))
+	for i := range min(n, s.n) {
+		first.index = append(first.index, uint32(s.At(i)))
+	}
+	first.n = len(first.index)
+	return first
 }
 
 // byClass returns the positions of each class's images, in order. All cores

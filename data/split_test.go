@@ -134,3 +134,37 @@ func TestByClassOfALargeSet(t *testing.T) {
 		}
 	}
 }
+
+// Folds part the images, each class evenly, the same way for the same seed.
+func TestFolds(t *testing.T) {
+	set := Whole(images(t, rgb, 101))
+	whole := set.Counts()
+	folds := set.Folds(4, 7)
+	seen := map[int]int{}
+	for k, f := range folds {
+		if f.Len() < 25 || f.Len() > 26 {
+			t.Errorf("fold %d has %d images", k, f.Len())
+		}
+		for c, n := range f.Counts() {
+			if share := float64(whole[c]) / 4; float64(n) < share-2 || float64(n) > share+2 {
+				t.Errorf("fold %d has %d images of class %d, of %d", k, n, c, whole[c])
+			}
+		}
+		for i := range f.All() {
+			seen[i]++
+		}
+		rest := set.Without(f)
+		if rest.Len()+f.Len() != 101 || rest.Without(f).Len() != rest.Len() {
+			t.Errorf("without fold %d there are %d images", k, rest.Len())
+		}
+	}
+	if len(seen) != 101 {
+		t.Errorf("%d different images in the folds", len(seen))
+	}
+	if again := set.Folds(4, 7); !slices.Equal(listed(again[2]), listed(folds[2])) {
+		t.Error("the same seed gives other folds")
+	}
+	if other := set.Folds(4, 8); slices.Equal(listed(other[2]), listed(folds[2])) {
+		t.Error("another seed gives the same folds")
+	}
+}

@@ -62,6 +62,18 @@ func (e *Evaluator) Logits(ctx context.Context, state *artifact.State, images []
 	return f.runContext(ctx, images, n)
 }
 
+// Each is Evaluate for those who want to look at the n×K logits of each batch
+// themselves. They are valid until look returns; an error of its ends the
+// evaluation.
+func (e *Evaluator) Each(state *artifact.State, batches iter.Seq2[Batch, error], look func(logits []float32, labels []int) error) error {
+	f, release, err := e.with(state)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return each(f.run, batches, look)
+}
+
 // with prepares the network with a state, until release.
 func (e *Evaluator) with(state *artifact.State) (f *forward, release func(), err error) {
 	m := e.manifest
@@ -95,20 +107,26 @@ func (e *Evaluator) Close() error { return e.session.Close() }
 // are read before the next call.
 func score(run func(images []float32, n int) ([]float32, error), batches iter.Seq2[Batch, error]) (Score, error) {
 	var total Score
+	err := each(run, batches, total.Add)
+	return total, err
+}
+
+// each runs every batch and hands its logits on.
+func each(run func(images []float32, n int) ([]float32, error), batches iter.Seq2[Batch, error], look func(logits []float32, labels []int) error) error {
 	for b, err := range batches {
 		if err != nil {
-			return total, err
+			return err
 		}
 		if len(b.Labels) == 0 {
 			continue
 		}
-		logits, err := run(b.Images, len(b.Labels))
+		out, err := run(b.Images, len(b.Labels))
 		if err != nil {
-			return total, err
+			return err
 		}
-		if err := total.Add(logits, b.Labels); err != nil {
-			return total, err
+		if err := look(out, b.Labels); err != nil {
+			return err
 		}
 	}
-	return total, nil
+	return nil
 }

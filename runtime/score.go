@@ -80,6 +80,10 @@ func (s *Score) Add(logits []float32, labels []int) error {
 	return nil
 }
 
+// CrossEntropy returns −log softmax(row)[label]; it is not finite if the row is
+// not.
+func CrossEntropy(row []float32, label int) float64 { return crossEntropy(row, label) }
+
 // crossEntropy returns log Σ exp(row) − row[label], computed so that it
 // neither overflows nor loses small differences.
 func crossEntropy(row []float32, label int) float64 {

@@ -75,7 +75,7 @@ func trainChain(ctx context.Context, c Config, r *recipe.Recipe) (Result, error)
 			about = "taught by " + sub.Recipe.Teacher.Models[0].File
 		}
 		c.Reporter.Note(fmt.Sprintf("generation %d of %d, %s", g, n, about))
-		one, err := trainOne(ctx, sub)
+		one, err := trainOne(ctx, sub, nil)
 		res.Last, res.Seconds = one.Last, res.Seconds+one.Seconds
 		if err != nil {
 			return res, fmt.Errorf("generation %d: %w", g, err)

@@ -82,12 +82,13 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if r := c.chain(); r != nil {
 		return trainChain(ctx, c, r)
 	}
-	return trainOne(ctx, c)
+	return trainOne(ctx, c, nil)
 }
 
-// trainOne carries out a single run.
-func trainOne(ctx context.Context, c Config) (Result, error) {
-	t := &run{cfg: c}
+// trainOne carries out a single run, on a data set that is open already, by a
+// recipe that has been completed by it, or, if it is nil, on the recipe's.
+func trainOne(ctx context.Context, c Config, d *data.Dataset) (Result, error) {
+	t := &run{cfg: c, data: d}
 	defer t.close()
 	if err := t.prepare(); err != nil {
 		return Result{}, err
@@ -123,8 +124,10 @@ func (t *run) prepare() error {
 		return err
 	}
 	t.recipe = r
-	if t.data, err = openData(r); err != nil {
-		return err
+	if t.data == nil {
+		if t.data, err = openData(r); err != nil {
+			return err
+		}
 	}
 	if t.hash, err = r.Hash(); err != nil {
 		return err

@@ -27,7 +27,7 @@ func (t table) ours(trick string) string {
 	for _, l := range t.lines {
 		switch trick {
 		case l.trick:
-			part := fmt.Sprintf("%s, change %+.2f ± %.2f, %s", l.figure(), l.change, l.spread, l.verdict())
+			part := fmt.Sprintf("%s, change %s, %s", l.figure(), l.changed(), l.verdict())
 			if l.name != l.trick || len(l.settings) > 0 {
 				part += ", with `" + l.spelled() + "`"
 			}
@@ -39,6 +39,9 @@ func (t table) ours(trick string) string {
 	if len(parts) == 0 && slices.Contains(inBaseline, trick) {
 		return fmt.Sprintf("part of every row; the baseline's test error is %s%s.", base.figure(), where)
 	}
+	if why, ok := notMeasured[trick]; ok && len(parts) == 0 {
+		return "none in the ladder: " + why + "."
+	}
 	if len(parts) == 0 {
 		return "not measured yet."
 	}
@@ -46,13 +49,16 @@ func (t table) ours(trick string) string {
 }
 
 // figure is a row's test error.
-func (l line) figure() string { return fmt.Sprintf("%.2f ± %.2f %%", l.mean, l.std) }
+func (l line) figure() string { return l.with(l.mean, l.std, "%.2f") + " %" }
 
 // card returns the text of a card with a trick's row.
 func (t table) card(text, trick string) string {
 	row := ourRow + t.ours(trick)
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, ourRow) })
+	if _, elsewhere := notMeasured[trick]; elsewhere && i >= 0 && lines[i] != ourRow+"not measured yet." {
+		return text // measured by something else than the ladder
+	}
 	if i < 0 {
 		lines = append(lines, "", row)
 	} else {

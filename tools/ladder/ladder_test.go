@@ -23,6 +23,9 @@ func TestRowsCoverTheTricks(t *testing.T) {
 	for _, name := range inBaseline {
 		covered[name] = true
 	}
+	for name := range notMeasured {
+		covered[name] = true
+	}
 	for _, r := range c.rows() {
 		covered[r.trick], covered[r.lacks] = true, true
 		if names[r.name] {
@@ -82,8 +85,8 @@ func TestTable(t *testing.T) {
 		rows[r.name] = r
 	}
 	fill(t, l, rows["baseline"], 0, 0)
-	fill(t, l, rows["cutout"], -3, 0, 0.5)
-	fill(t, l, rows["without mirror"], 4, 0, -1)
+	fill(t, l, rows["cutout"], -3, 0, 0.1)
+	fill(t, l, rows["without mirror"], 4, 0, -0.1)
 	fill(t, l, rows["adam"], -1, 0)
 	fill(t, l, rows["clip_norm"], -0.1, -2, 2)
 
@@ -120,7 +123,7 @@ func TestTable(t *testing.T) {
 		by[l.name] = l
 	}
 	cut := by["cutout"]
-	if cut.seeds != 2 || math.Abs(cut.mean-48.75) > 1e-9 || math.Abs(cut.change+2.75) > 1e-9 || math.Abs(cut.spread-math.Sqrt(0.125)) > 1e-9 {
+	if cut.seeds != 2 || math.Abs(cut.mean-48.55) > 1e-9 || math.Abs(cut.change+2.95) > 1e-9 || math.Abs(cut.spread-math.Sqrt(0.005)) > 1e-9 {
 		t.Errorf("cutout %+v", cut)
 	}
 	for name, want := range map[string]string{"cutout": "better", "without mirror": "worse", "clip_norm": "no clear difference", "baseline": ""} {
@@ -133,8 +136,8 @@ func TestTable(t *testing.T) {
 	}
 
 	for trick, want := range map[string]string{
-		"cutout": "**Our row**: test error 48.75 ± 1.06 %, change -2.75 ± 0.35, better; baseline 51.50 ± 0.71 % (resnet8 on cifar10, 1500 training images, 12 epochs, 2 seeds; testdata/results/ladder.md).",
-		"mirror": "**Our row**: test error 55.00 ± 0.00 % in a row without it (`augment=[crop]`; the baseline has it); baseline 51.50 ± 0.71 % (resnet8 on cifar10, 1500 training images, 12 epochs, 2 seeds; testdata/results/ladder.md).",
+		"cutout": "**Our row**: test error 48.55 ± 0.78 %, change -2.95 ± 0.07, better; baseline 51.50 ± 0.71 % (resnet8 on cifar10, 1500 training images, 12 epochs, 2 seeds; testdata/results/ladder.md).",
+		"mirror": "**Our row**: test error 55.45 ± 0.64 % in a row without it (`augment=[crop]`; the baseline has it); baseline 51.50 ± 0.71 % (resnet8 on cifar10, 1500 training images, 12 epochs, 2 seeds; testdata/results/ladder.md).",
 		"sgd":    "**Our row**: part of every row; the baseline's test error is 51.50 ± 0.71 % (resnet8 on cifar10, 1500 training images, 12 epochs, 2 seeds; testdata/results/ladder.md).",
 		"mixup":  "**Our row**: not measured yet.",
 	} {

@@ -104,6 +104,10 @@ func climb(ctx context.Context, c config) error {
 		}
 	}
 	t := tabulate(l)
+	if len(t.lines) == 0 && c.only != "" {
+		fmt.Println("no tables without a run of the baseline")
+		return nil
+	}
 	if len(t.lines) == 0 {
 		return fmt.Errorf("%s holds no run of the baseline", l.path)
 	}

@@ -27,9 +27,24 @@ type row struct {
 // baselineAugment are the transforms of every row that does not say otherwise.
 var baselineAugment = []string{"crop", "mirror"}
 
+// searched is the policy that ortrain augment search found for CIFAR-10; its
+// head says how.
+const searched = "testdata/results/policy_cifar10.yaml"
+
 // inBaseline are the tricks that the baseline has and of which there is no row
 // without them.
 var inBaseline = []string{"sgd", "batch_norm"}
+
+// notMeasured are the tricks of which there is no row, and why.
+var notMeasured = map[string]string{
+	"distillation":   "it takes a trained teacher; see testdata/results for runs with one",
+	"class_balanced": "it is for data with rare classes, and the ladder's classes are balanced",
+	"weighted":       "it is for data with rare classes, and the ladder's classes are balanced",
+	"resize":         "it is no augmentation, and the ladder's images have one size",
+	"shake_shake":    "it belongs to the Shake-Shake networks, which the ladder's budget is too small for",
+	"shakedrop":      "it belongs to the PyramidNets, which the ladder's budget is too small for",
+	"auxiliary_head": "it belongs to the AmoebaNets, which the ladder's budget is too small for",
+}
 
 // assignments returns the row's changes of the recipe.
 func (r row) assignments() []string {
@@ -82,6 +97,7 @@ func (c config) rows() []row {
 		with("augmix"),
 		with("autoaugment"),
 		{name: "autoaugment and cutout", trick: "autoaugment", augment: []string{first, second, "autoaugment", "cutout"}},
+		{name: "autoaugment by the searched policy", trick: "autoaugment", augment: []string{"{name: autoaugment, policy: " + searched + "}", first, second}},
 		with("colour_jitter"),
 		with("cutout"),
 		with("grayscale"),
@@ -107,6 +123,8 @@ func (c config) rows() []row {
 		{name: "label_smoothing in the survey's form", trick: "label_smoothing",
 			settings: []string{"target={label_smoothing: {epsilon: 0.1, form: survey}}"}},
 		set("bce", "loss=bce", "schedule.lr=0.5"),
+		set("self_distillation", "average={name: ema, decay: 0.99}", "teacher.self=true"),
+		{name: "born_again (twice the epochs)", trick: "born_again", settings: []string{"teacher.generations=2"}, alone: true},
 		set("focal", "loss=focal"),
 		{name: "focal, of each class's sigmoid", trick: "focal", settings: []string{"loss=focal_bce", "schedule.lr=0.5"}},
 		{name: "class_weights (the classes are balanced)", trick: "class_weights", settings: []string{"target={class_weights: {form: balanced}}"}, alone: true},
@@ -120,6 +138,7 @@ func (c config) rows() []row {
 		{name: "initialisation: Xavier", lacks: "initialisation", settings: []string{"model.options.init=xavier_normal"}},
 		set("l1", "gradient.l1=1e-5"),
 		set("stochastic_depth", "model.options.stochastic_depth=0.1"),
+		set("squeeze_excitation", "model.options.se=true"),
 		set("swa", "average={name: swa, start: 0.75}"),
 		{name: "without weight_decay", lacks: "weight_decay", settings: []string{"optimizer.weight_decay=0"}},
 		{name: "weight_decay 5e-4", trick: "weight_decay", settings: []string{"optimizer.weight_decay=0.0005"}},

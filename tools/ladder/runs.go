@@ -141,6 +141,13 @@ func (l *log) run(ctx context.Context, r row, seed int) (result, error) {
 		}
 	}
 	trained, err := job.Train(ctx, job.Config{Recipe: rec, Out: dir, Resume: resume})
+	if err != nil && resume && strings.HasPrefix(err.Error(), "cannot resume") {
+		// It was left by another version of the program: begin anew.
+		if err := os.RemoveAll(dir); err != nil {
+			return result{}, err
+		}
+		trained, err = job.Train(ctx, job.Config{Recipe: rec, Out: dir})
+	}
 	if err != nil {
 		return result{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
@@ -79,14 +80,17 @@ func meanStd(x []float64) (mean, std float64) {
 	return stat.MeanStdDev(x, nil)
 }
 
-// verdict says whether the row differs from the baseline: its mean change is
-// more than two standard errors away from none.
+// verdict says whether the row differs from the baseline, by a paired t-test of
+// the seeds at the level of 5 %.
 func (l line) verdict() string {
-	switch bound := 2 * l.spread / math.Sqrt(float64(l.seeds)); {
-	case l.name == "baseline":
+	if l.name == "baseline" {
 		return ""
-	case l.seeds < 2:
+	}
+	if l.seeds < 2 {
 		return "one seed"
+	}
+	n := float64(l.seeds)
+	switch bound := (distuv.StudentsT{Sigma: 1, Nu: n - 1}).Quantile(0.975) * l.spread / math.Sqrt(n); {
 	case l.change < -bound:
 		return "better"
 	case l.change > bound:
@@ -94,6 +98,16 @@ func (l line) verdict() string {
 	}
 	return "no clear difference"
 }
+
+// with writes a mean with its deviation, if there is one.
+func (l line) with(mean, deviation float64, format string) string {
+	if l.seeds < 2 {
+		return fmt.Sprintf(format, mean)
+	}
+	return fmt.Sprintf(format+" ± %.2f", mean, deviation)
+}
+
+func (l line) changed() string { return l.with(l.change, l.spread, "%+.2f") }
 
 //go:embed public.csv
 var publicText string
@@ -170,7 +184,7 @@ func (t table) markdown(figures map[string]public) []byte {
 		images = strconv.Itoa(c.limit)
 	}
 	fmt.Fprintf(&b, "# The ladder of tricks\n\nTest error in per cent, mean ± standard deviation over the seeds: %s on %s, %s training images, %d epochs, batch %d. ", c.model, c.data, images, c.epochs, c.batch)
-	b.WriteString("The change is to the baseline of the same seed, which has the same training images; a row is called better or worse where its mean change is more than two standard errors from none. ")
+	b.WriteString("The change is to the baseline of the same seed, which has the same training images; a row is called better or worse where a paired t-test of the seeds finds a change at the level of 5 %, which one or two seeds hardly ever allow and which one row in twenty passes by chance. ")
 	b.WriteString("The public figures are of far larger budgets and other networks: compare the signs, not the sizes. At a short budget a small network does not yet overfit, and what regularises it costs accuracy.\n\n")
 	for _, e := range t.evidence {
 		b.WriteString("    " + strings.TrimPrefix(e, "# ") + "\n")
@@ -187,13 +201,13 @@ func (t table) markdown(figures map[string]public) []byte {
 		}
 		change := ""
 		if l.name != "baseline" {
-			change = fmt.Sprintf("%+.2f ± %.2f", l.change, l.spread)
+			change = l.changed()
 		}
 		settings := ""
 		if s := l.spelled(); s != "" {
 			settings = "`" + s + "`"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %.2f ± %.2f | %s | %s | %s |\n", name, settings, l.seeds, l.mean, l.std, change, l.verdict(), published)
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s |\n", name, settings, l.seeds, l.with(l.mean, l.std, "%.2f"), change, l.verdict(), published)
 	}
 	return b.Bytes()
 }

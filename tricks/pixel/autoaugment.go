@@ -88,6 +88,27 @@ func (o *AutoAugmentOptions) Validate() error {
 	)
 }
 
+// WithPolicy returns the options of a chain's transform that follows a policy
+// in memory, in place of o.Policy.
+func (o AutoAugmentOptions) WithPolicy(p policy.Policy) Options { return &policyOptions{o, p} }
+
+type policyOptions struct {
+	AutoAugmentOptions
+	policy policy.Policy
+}
+
+// Validate implements Options.
+func (o *policyOptions) Validate() error {
+	o.Policy = "cifar10" // is not looked at
+	if err := o.AutoAugmentOptions.Validate(); err != nil {
+		return err
+	}
+	return strict.Within("policy", o.policy.Validate())
+}
+
+// Build implements Options.
+func (o *policyOptions) Build(info Info) (Transform, error) { return o.transform(o.policy, info), nil }
+
 // Build implements Options.
 func (o *AutoAugmentOptions) Build(info Info) (Transform, error) {
 	load := policy.Published
@@ -98,10 +119,14 @@ func (o *AutoAugmentOptions) Build(info Info) (Transform, error) {
 	if err != nil {
 		return nil, strict.Within("policy", err)
 	}
+	return o.transform(p, info), nil
+}
+
+func (o *AutoAugmentOptions) transform(p policy.Policy, info Info) AutoAugment {
 	a := AutoAugment{Policy: p, Space: policy.Torchvision(info.In.W, info.In.H, policy.MostMagnitude+1)}
 	if o.Ranges == "reference" {
 		a.Space = policy.Reference(info.In.W, info.In.H)
 	}
 	a.Painter = policy.Painter{Filter: filters[o.Interpolation], Outside: fillColour(o.Fill, info)}
-	return a, nil
+	return a
 }

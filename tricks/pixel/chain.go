@@ -107,7 +107,7 @@ func (c *Chain) add(l link, t Transform) error {
 		c.planes = append(c.planes, l)
 	case Pixels:
 		if len(c.planes) > 0 {
-			return errors.New("works on 8-bit pixels, so it must come before " + c.planes[0].name)
+			return errors.New(l.name + " works on 8-bit pixels, so it must come before " + c.planes[0].name)
 		}
 		l.pixels = t
 		l.mover, _ = t.(Mover)

@@ -249,7 +249,7 @@ func TestChainOrderAndErrors(t *testing.T) {
 		steps []Named
 		want  string
 	}{
-		{[]Named{named(t, "cutout", nil), named(t, "crop", nil)}, "1: works on 8-bit pixels, so it must come before cutout"},
+		{[]Named{named(t, "cutout", nil), named(t, "crop", nil)}, "1: crop works on 8-bit pixels, so it must come before cutout"},
 		{[]Named{{"mirror", &MirrorOptions{P: 2}}}, "0.p: a probability, at least 0 and at most 1, got 2"},
 		{[]Named{{"crop", &CropOptions{Border: "mirror"}}}, `0.border: unknown border "mirror"; valid: zero, reflect`},
 		{[]Named{{"crop", &CropOptions{Border: "zero", Size: 33}}}, "0.size: 33 does not fit into 32×32×3 padded by 0"},

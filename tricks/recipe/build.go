@@ -70,12 +70,14 @@ func (r *Recipe) Measure(n int, read func(i int, m *pixel.Image) error) error {
 }
 
 // BuildAugment returns the path of a training image of the given size: the
-// recipe's transforms and normalisation. Of a data set whose images are of
-// various sizes it is the path of images of any size, to the given one unless
-// the first transform says otherwise. The recipe must be resolved.
-func (r *Recipe) BuildAugment(in pixel.Size) (*pixel.Chain, error) {
+// recipe's transforms and normalisation, after the given transforms, if there
+// are any. Of a data set whose images are of various sizes it is the path of
+// images of any size, to the given one unless the first transform says
+// otherwise. The recipe must be resolved.
+func (r *Recipe) BuildAugment(in pixel.Size, before ...pixel.Named) (*pixel.Chain, error) {
 	steps, err := r.augmentOptions()
 	if err == nil {
+		steps = append(before, steps...)
 		var c *pixel.Chain
 		if c, err = pixel.NewChain(r.info(in), steps...); err == nil {
 			return c, nil

@@ -122,6 +122,9 @@ func (r *Recipe) resolveTricks() error {
 		return err
 	}
 	for _, s := range shapers {
+		if s.name == "class_weights" && (r.Loss == "bce" || r.Loss == network.FocalSigmoid) {
+			return strict.Errorf("target.class_weights", "weights the classes of a softmax, but loss: %s asks about each class by itself, with targets of 0 to 1; remove one of the two", r.Loss)
+		}
 		if r.Target.Tricks[s.name], err = encode(s.options); err != nil {
 			return err
 		}

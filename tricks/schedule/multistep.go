@@ -67,6 +67,9 @@ func (o *MultistepOptions) Build(s Span) (Schedule, error) {
 		ms.Milestones = []int{run/2 - s.Offset, run*3/4 - s.Offset}
 	}
 	for _, m := range o.Milestones {
+		if err := s.within("milestones", m, s.InSteps(m), run-1); err != nil {
+			return nil, err
+		}
 		ms.Milestones = append(ms.Milestones, s.InSteps(m)-s.Offset)
 	}
 	return ms, nil

@@ -65,5 +65,8 @@ func (o *RestartsOptions) Build(s Span) (Schedule, error) {
 	if err := checkFloor(o.Floor, s); err != nil {
 		return nil, err
 	}
+	if err := s.within("first", o.First, s.InSteps(o.First), s.Steps); err != nil {
+		return nil, err
+	}
 	return Restarts{Base: s.LR, Floor: o.Floor, First: max(1, s.InSteps(o.First)), Growth: o.Growth}, nil
 }

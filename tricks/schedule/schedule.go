@@ -36,6 +36,16 @@ type Span struct {
 // InSteps converts epochs to the nearest number of steps.
 func (s Span) InSteps(epochs float64) int { return inSteps(epochs, s.StepsPerEpoch) }
 
+// within reports a length of an option, in epochs, that is more than the run, or
+// the part of it that the schedule covers, has steps for.
+func (s Span) within(key string, epochs float64, steps, most int) error {
+	if steps <= most {
+		return nil
+	}
+	return strict.Errorf(key, "%v epochs are longer than the %.4g epochs that the schedule has; shorten it or train longer",
+		epochs, float64(most)/float64(s.StepsPerEpoch))
+}
+
 // mostEpochs bounds what a recipe may ask for.
 const mostEpochs = 1_000_000
 

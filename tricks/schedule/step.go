@@ -48,5 +48,8 @@ func (o *StepOptions) Validate() error {
 
 // Build implements Options.
 func (o *StepOptions) Build(s Span) (Schedule, error) {
+	if err := s.within("step_size", o.StepSize, s.InSteps(o.StepSize), s.Steps+s.Offset-1); err != nil {
+		return nil, err
+	}
 	return Step{Base: s.LR, Gamma: o.Gamma, Every: max(1, s.InSteps(o.StepSize)), Offset: s.Offset}, nil
 }

@@ -58,5 +58,8 @@ func (o *TriangularOptions) Validate() error {
 
 // Build implements Options.
 func (o *TriangularOptions) Build(s Span) (Schedule, error) {
+	if err := s.within("half_cycle", o.Half, s.InSteps(o.Half), s.Steps); err != nil {
+		return nil, err
+	}
 	return Triangular{Low: o.Low * s.LR, Peak: s.LR, Decay: o.Decay, Half: max(1, s.InSteps(o.Half))}, nil
 }

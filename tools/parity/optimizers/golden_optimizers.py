@@ -5,7 +5,8 @@
 
 Where PyTorch has the rule, torch.optim's is run (its Muon with the iteration in
 float64 instead of bfloat16, on kernels flattened to matrices); the others are
-written out below after their authors' code, one function each, in NumPy.
+written out below after their authors' code, one function each, in NumPy;
+peers.py compares those with published packages.
 
 The problem needs no network. Six tensors of several shapes start at
 
