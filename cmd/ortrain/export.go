@@ -7,11 +7,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime/calibrate"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/tricks/nearest"
-	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
 func (e *environment) export() *cli.Command {
@@ -118,12 +116,9 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 	if c.String("run") == "" || c.String("out") == "" {
 		return bad("give the run with --run DIR (or --weights FILE --model NAME) and the file to write with --out FILE")
 	}
-	name, dir, err := data.Detect(c.String("data"))
+	images, err := dataOf(c)
 	if err != nil {
-		return job.ExportConfig{}, fmt.Errorf("--data: %w", err)
-	}
-	if c.IsSet("data-dir") {
-		dir = c.String("data-dir")
+		return job.ExportConfig{}, err
 	}
 	x := job.ExportConfig{
 		Run: c.String("run"), Out: c.String("out"), HalfPorts: c.Bool("float16-ports"), Unfolded: c.Bool("unfolded"),
@@ -131,9 +126,8 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 		Interpolation: c.String("interpolation"), License: c.String("license"), Card: c.String("card"),
 		Limit: c.Int("limit"), MaxDrop: c.Float64("max-drop"), Refuse: c.Bool("refuse"),
 		Calibration: job.Calibration{Images: c.Int("calibration-images"), Method: c.String("calibration")},
-		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"),
-			TrainFiles: splitNames(c.StringSlice("train-files")), TestFiles: splitNames(c.StringSlice("test-files"))},
-		Threads: c.Int("threads"), Library: c.String("library"),
+		Data:        images,
+		Threads:     c.Int("threads"), Library: c.String("library"),
 	}
 	var asked []string
 	for _, p := range []string{job.Float16, job.Float16Weights, job.Int8} {
@@ -164,6 +158,7 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 	if c.IsSet("max-drop") && x.MaxDrop == 0 {
 		x.MaxDrop = 1e-12 // any loss; 0 stands for the default
 	}
+	x.Calibration.ReduceRange = c.Bool("reduce-range")
 	for _, layer := range splitNames(strings.Split(c.String("keep-float"), ",")) {
 		switch layer {
 		case "":

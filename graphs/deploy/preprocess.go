@@ -28,8 +28,8 @@ const (
 // Preprocess replaces the model's one input N×C×H×W by Pixels, N images of one
 // size as decoded: uint8, N×height×width×C, any height and width. They are
 // scaled in 8 bits with a filter that is stretched when an image shrinks, so
-// that it does not alias: what Pillow's resize gives, bit for bit where both
-// sides shrink. The middle is cut out and normalised.
+// that it does not alias: what Pillow's resize gives, or one level of 255 beside
+// it. The middle is cut out and normalised.
 func Preprocess(m *onnx.ModelProto, p Preprocessing) (*onnx.ModelProto, error) {
 	e, err := begin(m)
 	if err != nil {

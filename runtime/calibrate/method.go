@@ -3,6 +3,7 @@ package calibrate
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -123,6 +124,10 @@ func entropy(h *histogram) (low, high float64) {
 			p[min(int(middle/reach*bins), bins-1)] += n
 		}
 	}
+	// A rectifier's zeros are many and come out exact, whatever the clipping:
+	// they would only blur the steps beside them.
+	p = slices.Clone(p)
+	p[0] = p[1]
 	best, at := math.Inf(1), bins
 	for i := steps; i <= bins; i += 8 {
 		if d := divergence(p, i, steps); d < best {

@@ -159,9 +159,8 @@ type exporter struct {
 	result      *ExportResult
 }
 
-// check completes the options and reports those that make no sense, before
-// anything is read.
-func (x *exporter) check() error {
+// complement fills in the options that were left out.
+func (x *exporter) complement() (err error) {
 	if x.Precision == "" {
 		x.Precision = Float32
 	}
@@ -175,11 +174,19 @@ func (x *exporter) check() error {
 	if x.Calibration.Method == "" {
 		x.Calibration.Method = calibrate.DefaultMethod
 	}
+	x.method, err = calibrate.ParseMethod(x.Calibration.Method)
+	return err
+}
+
+// check reports options that make no sense, before anything is read.
+func (x *exporter) check() error {
+	if err := x.complement(); err != nil {
+		return err
+	}
 	known := false
 	for _, p := range Precisions() {
 		known = known || p == x.Precision
 	}
-	var err error
 	switch {
 	case !known:
 		return fmt.Errorf("unknown precision %q%s", x.Precision, nearest.Hint(x.Precision, Precisions()))
@@ -200,9 +207,6 @@ func (x *exporter) check() error {
 	}
 	if isSafetensors(x.Out) && (x.Precision != Float32 || x.Softmax || x.TopK > 0 || x.Preprocess || x.Card != "" || x.Measure) {
 		return fmt.Errorf("%s: a file of tensors holds no graph, so that precision, softmax, top-k, preprocessing, measuring and a card do not apply", x.Out)
-	}
-	if x.method, err = calibrate.ParseMethod(x.Calibration.Method); err != nil {
-		return err
 	}
 	for _, path := range []string{x.Out, x.Card} {
 		if path == "" {
@@ -347,7 +351,12 @@ func (x *exporter) measure(ctx context.Context) error {
 	if x.result.Measured, err = measureForms(ctx, x.run, forms, set, x.stage("measuring", set.Len())); err != nil {
 		return err
 	}
-	if x.MaxDrop < 0 || len(forms) < 2 {
+	return x.judge()
+}
+
+// judge warns of, or refuses, a form that lost too much.
+func (x *exporter) judge() error {
+	if x.MaxDrop < 0 || len(x.result.Measured) < 2 {
 		return nil
 	}
 	before, after := x.result.Measured[0].Top1, x.result.Measured[1].Top1

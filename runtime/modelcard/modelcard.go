@@ -235,9 +235,9 @@ func (c *Card) use(w *writer) {
 	if len(c.Rows) > 0 {
 		w.line("* The figures hold for images like the %s images of %s. Other sources, cameras, croppings or compressions were not measured.", c.HeldOut, c.Dataset)
 		chosen := c.Rows[len(c.Rows)-1]
-		w.line("* Of %d images it gets about %d wrong on those.", 100, int(math.Round(100*(1-chosen.Top1))))
+		w.line("* Of 100 such images it gets about %d wrong.", int(math.Round(100*(1-chosen.Top1))))
 	}
-	w.line("* Not looked at when this was written: groups of people or places in the data, confidence (whether a probability of 90 %% is right nine times in ten), manipulated images.")
+	w.line("* Not looked at when this was written: groups of people or places in the data, confidence (whether a probability of 0.9 is right nine times in ten), manipulated images.")
 	if c.License == "" {
 		w.line("* Whoever passes the file on has to find out under which licence: none was stated, and the data may set terms.")
 	}

@@ -14,7 +14,31 @@ func (c *Card) run(w *writer) {
 	}
 	w.line("Python (`pip install onnxruntime pillow numpy`):\n\n```python\n%s\n```\n", c.python())
 	w.line("Node (`npm install onnxruntime-node sharp`):\n\n```js\n%s\n```\n", c.node())
+	w.line("Go (`github.com/ortrain/ortrain/runtime`, `…/runtime/classify`):\n\n```go\n%s\n```\n", c.goCode())
 	w.line("From the command line:\n\n```sh\nortrain predict --onnx %s image.png\n```", c.File)
+}
+
+// goCode uses the package that knows every form of a model from its metadata.
+func (c *Card) goCode() string {
+	return fmt.Sprintf(`lib, err := runtime.FindLibrary("")
+if err != nil {
+	log.Fatal(err)
+}
+if err := runtime.Open(lib); err != nil {
+	log.Fatal(err)
+}
+m, err := classify.Open(%q, classify.Options{})
+if err != nil {
+	log.Fatal(err)
+}
+defer m.Close()
+answers, err := m.Files(context.Background(), "image.png")
+if err != nil {
+	log.Fatal(err)
+}
+for _, class := range answers[0].Top(3) {
+	fmt.Printf("%%.4f %%s\n", class.Probability, class.Name)
+}`, c.File)
 }
 
 func (c *Card) python() string {

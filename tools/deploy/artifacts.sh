@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Writes training artifacts alone and has the scripts beside them train a few
+# steps on the stock ONNX Runtime, in Python and in Node, without Go. The loss
+# must fall to less than half.
+#
+#   tools/deploy/artifacts.sh
+#
+# Needs tools/parity/setup.sh (PYTHON names another Python with onnxruntime and
+# numpy) and tools/deploy/setup.sh (NODE_MODULES names another folder that holds
+# onnxruntime-node).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+python=${PYTHON:-.venv/bin/python}
+modules=$(realpath "${NODE_MODULES:-tools/deploy/node_modules}")
+[ -x "$python" ] || { echo "artifacts: no $python: run tools/parity/setup.sh" >&2; exit 1; }
+[ -d "$modules/onnxruntime-node" ] || { echo "artifacts: no onnxruntime-node in $modules: run tools/deploy/setup.sh" >&2; exit 1; }
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+ln -s "$modules" "$out/node_modules"
+
+make --no-print-directory build >/dev/null
+falls() {
+	tee "$out/log" | sed -n "s|^|$1: |; /step 1 \|step 10 \|step 25 \|evaluation/p"
+	awk '$3 == "loss" { last = $4; if (!first) first = $4 } END { exit !(last < first / 2) }' "$out/log" ||
+		{ echo "artifacts: $1: the loss does not fall" >&2; exit 1; }
+}
+train() {
+	rm -rf "$out/set"
+	bin/ortrain artifacts --classes 5 --input 3x24x24 --batch 32 --out "$out/set" "${@:2}" >/dev/null
+	# The document's own scripts, cut out of it, are what runs.
+	sed -n '/^```python$/,/^```$/{/^```/!p}' "$out/set/ARTIFACTS.md" | cmp - "$out/set/train_steps.py"
+	sed -n '/^```js$/,/^```$/{/^```/!p}' "$out/set/ARTIFACTS.md" | cmp - "$out/set/train_steps.mjs"
+	"$python" "$out/set/train_steps.py" 25 | falls "$1, Python"
+	node "$out/set/train_steps.mjs" 25 | falls "$1, Node"
+}
+train 'resnet8 with sgd' --model resnet8
+train 'wrn10_1 with dropout and adamw' --model wrn10_1 --set optimizer.name=adamw --set model.options.dropout=0.3 --lr 0.003
+echo 'all is well'
