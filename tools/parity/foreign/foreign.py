@@ -5,11 +5,12 @@ program beside this file to compare with what the imported models compute.
 
 usage: foreign.py FOLDER [NAME...]
 
-Each NAME gives FOLDER/NAME.onnx and FOLDER/NAME.0.safetensors and so on. The exports differ
+Each NAME gives FOLDER/NAME.onnx and FOLDER/NAME.0.safetensors. The exports differ
 on purpose: operator sets 11 to 20, both of PyTorch's exporters, batch norms kept
 or folded, weights beside the model.
 """
 
+import copy
 import os
 import pathlib
 import sys
@@ -24,6 +25,9 @@ torch.set_num_threads(2)
 os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
 
 CLASSES, SIZE, BATCH = 10, 64, 4
+# As in the Go program: a tensor's gradient is compared relative to its largest
+# element, or to this part of the largest of all gradients.
+FLOOR = 1e-3
 
 # name: (timm model, options, exporter options)
 MODELS = {
@@ -47,9 +51,6 @@ MODELS = {
     "resnet18d_dynamo": ("resnet18d", {}, dict(opset_version=18, dynamo=True)),
     "efficientnet_b0_dynamo": ("efficientnet_b0", {}, dict(opset_version=18, dynamo=True)),
 }
-# An activation may lie so near the kink of a rectifier that rounding decides on
-# its gradient. So there are several batches: each gradient must agree in one.
-BATCHES = 4
 
 
 def build(name):
@@ -89,24 +90,44 @@ def export(name, folder, model):
                       dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, **options)
 
 
+def step(model, images, targets):
+    """The outcome of a training step in the model's own precision."""
+    dtype = next(model.parameters()).dtype
+    model.train().zero_grad()
+    logits = model(images.to(dtype))
+    loss = F.cross_entropy(logits, targets.to(dtype))
+    loss.backward()
+    out = {"loss": loss.detach().reshape(1), "logits": logits.detach()}
+    out |= {"grad." + k: torch.zeros_like(p) if p.grad is None else p.grad for k, p in model.named_parameters()}
+    return out | {"stat." + k: b.clone() for k, b in model.named_buffers() if "running_" in k}
+
+
+def distance(got, want, least):
+    """The Go program's measure: relative to the largest element, or to least."""
+    return ((got.double() - want).abs().max() / max(want.abs().max().item(), least, 1e-30)).item()
+
+
 def golden(name, folder, model):
+    """A step in float64, and how far PyTorch's own step in float32 is from it:
+    deep networks of random weights magnify rounding, and an activation may lie
+    so near the kink of a rectifier that rounding decides on its gradient."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator)
+    targets = torch.rand(BATCH, CLASSES, generator=generator).softmax(1)
+    single = step(copy.deepcopy(model).float(), images, targets)
     model = model.double()
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    for batch in range(BATCHES):
-        generator = torch.Generator().manual_seed(batch + 1)
-        images = torch.randn(BATCH, 3, SIZE, SIZE, generator=generator)
-        targets = torch.rand(BATCH, CLASSES, generator=generator).softmax(1)
-        model.load_state_dict(state)
-        with torch.no_grad():
-            out = {"images": images, "targets": targets, "eval": model.eval()(images.double())}
-        model.train().zero_grad()
-        logits = model(images.double())
-        loss = F.cross_entropy(logits, targets.double())
-        loss.backward()
-        out |= {"loss": loss.detach().reshape(1), "logits": logits.detach()}
-        out |= {"grad." + k: torch.zeros_like(p) if p.grad is None else p.grad for k, p in model.named_parameters()}
-        out |= {"stat." + k: b for k, b in model.named_buffers() if "running_" in k}
-        save_file({k: v.float().contiguous() for k, v in out.items()}, str(folder / f"{name}.{batch}.safetensors"))
+    with torch.no_grad():
+        evaluation = model.eval()(images.double())
+    out = step(model, images, targets)
+    least = FLOOR * max(v.abs().max().item() for k, v in out.items() if k.startswith("grad."))
+    rounding = {
+        "rounding.logits": distance(single["logits"], out["logits"], 0),
+        "rounding.grad": max(distance(single[k], v, least) for k, v in out.items() if k.startswith("grad.")),
+        "rounding.stat": max([distance(single[k], v, 0) for k, v in out.items() if k.startswith("stat.")] or [0]),
+    }
+    out |= {"images": images, "targets": targets, "eval": evaluation}
+    out |= {k: torch.tensor([v]) for k, v in rounding.items()}
+    save_file({k: v.float().contiguous() for k, v in out.items()}, str(folder / f"{name}.0.safetensors"))
 
 
 def main():
