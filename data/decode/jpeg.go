@@ -1,23 +1,23 @@
 package decode
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
-	"image/jpeg"
 	"slices"
 	"strings"
 
+	"github.com/ortrain/ortrain/data/decode/internal/gojpeg"
 	"github.com/ortrain/ortrain/tricks/pixel"
 )
 
-// Decoding JPEG without libjpeg-turbo: the standard library's decoder gives
-// the samples of each component; what libjpeg does with them (the triangle
+// Decoding JPEG without libjpeg-turbo: gojpeg, the standard library's decoder
+// with libjpeg's inverse DCT, gives the samples of each component, exactly
+// those of libjpeg; what libjpeg does with them (the triangle
 // filter that enlarges the colours, its fixed-point conversion to RGB, the
 // means of 2×2, 4×4 or 8×8 samples when an image is shrunk) is repeated here
-// step by step, so that the two differ by no more than the rounding of their
-// inverse DCTs.
+// step by step, so that the two give the same pixels; shrunk ones differ by
+// the rounding of libjpeg's smaller inverse DCTs.
 
 // decodeGo writes a window of the stored image, shrunk, to dst, which has the
 // window's size.
@@ -28,12 +28,9 @@ func decodeGo(dst *pixel.Image, file []byte, h *header, shrink int, v Window) er
 		const adobe = "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 		file = slices.Concat(file[:2], []byte(adobe), file[2:])
 	}
-	img, err := jpeg.Decode(bytes.NewReader(file))
+	img, err := gojpeg.Decode(file, h.w, h.h)
 	if err != nil {
 		return errors.New(reason(err))
-	}
-	if b := img.Bounds(); b.Dx() != h.w || b.Dy() != h.h {
-		return errors.New("the header gives two sizes")
 	}
 	switch img := img.(type) {
 	case *image.Gray:
@@ -197,7 +194,3 @@ func ratio(r image.YCbCrSubsampleRatio) (h, v int) {
 	}
 	return 1, 1
 }
-
-// goLevels is the most by which a pixel decoded in Go differs from
-// libjpeg-turbo's: one of each component, which the conversion of blue enlarges.
-const goLevels = 3
