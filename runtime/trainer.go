@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -12,28 +11,13 @@ import (
 	"github.com/ortrain/ortrain/graphs/artifact"
 )
 
-// ErrNonFinite is wrapped by the error of a step or an evaluation whose loss
-// is infinite or not a number.
-var ErrNonFinite = errors.New("the loss is not finite")
-
-// NonFiniteError says at which step training diverged. It wraps ErrNonFinite.
-type NonFiniteError struct {
-	// Step is the global number of the step, from 0; Loss its loss.
-	Step int64
-	Loss float32
-}
-
-func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("the loss is %v at step %d: training diverged; lower the learning rate or lengthen the warm-up", e.Loss, e.Step)
-}
-
-// Unwrap returns ErrNonFinite.
-func (e *NonFiniteError) Unwrap() error { return ErrNonFinite }
-
 // StepResult is what a step reports.
 type StepResult struct {
 	// Loss is the mean over the batch, before the update.
 	Loss float32
+	// GradientNorm is the Euclidean norm of the loss's gradient, before
+	// anything is done to it; after a part of a step, of the sum so far.
+	GradientNorm float32
 	// Logits is N×K in row-major order, before the update: the trainer's
 	// memory, overwritten by the next step.
 	Logits []float32
@@ -55,6 +39,8 @@ type Trainer struct {
 	noise        *Tensor // nil for networks that draw nothing
 	seed         uint64  // of the noise
 	loss, logits *Tensor
+	norm         *Tensor   // of the gradient
+	before       []float32 // the statistics before a step of several parts
 
 	// Positions of the per-step tensors among the session's inputs.
 	imagesAt, targetsAt int
@@ -147,6 +133,9 @@ func (t *Trainer) allocate() error {
 	if err == nil {
 		t.loss, err = NewScalar(0)
 	}
+	if err == nil {
+		t.norm, err = NewScalar(0)
+	}
 	t.weightAt = slices.IndexFunc(m.Hyper, func(h artifact.HyperInfo) bool { return h.Name == artifact.GradientWeight })
 	for _, h := range m.Hyper {
 		if err != nil {
@@ -181,7 +170,7 @@ func (t *Trainer) bindBanks() error {
 	for i := range t.banks {
 		from, to := &t.banks[i], &t.banks[1-i]
 		in := map[string]*Tensor{artifact.Images: images, artifact.Targets: targets, artifact.Params: from.params}
-		out := map[string]*Tensor{artifact.Params + artifact.OutSuffix: to.params, artifact.Loss: t.loss, artifact.Logits: t.logits}
+		out := map[string]*Tensor{artifact.Params + artifact.OutSuffix: to.params, artifact.Loss: t.loss, artifact.GradientNorm: t.norm, artifact.Logits: t.logits}
 		for k, s := range t.manifest.Slots {
 			in[s.Name] = from.slots[k]
 			out[s.Name+artifact.OutSuffix] = to.slots[k]
@@ -272,8 +261,7 @@ func (t *Trainer) Step(images, targets, hyper []float32) (StepResult, error) {
 // and slots stay. Norms see one part at a time, and the running statistics
 // move with every part. More than one part takes a set that accumulates.
 //
-// On an error start the step again with part 0: the parameters and slots are
-// those before the step, the running statistics may have moved.
+// On an error the state is that before part 0, with which the step starts again.
 func (t *Trainer) StepPart(images, targets, hyper []float32, part, parts int) (StepResult, error) {
 	return t.StepInputs(Inputs{Images: images, Targets: targets}, hyper, part, parts)
 }
@@ -329,13 +317,20 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	if part == 0 && b.grads != nil {
 		clear(b.grads.Floats())
 	}
-	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
-	if err := t.session.run(b.inputs, b.outputs); err != nil {
-		return StepResult{}, err
+	if part == 0 && parts > 1 && b.stats != nil {
+		t.before = append(t.before[:0], b.stats.Floats()...)
 	}
-	loss := t.loss.Scalar()
-	if v := float64(loss); math.IsNaN(v) || math.IsInf(v, 0) {
-		return StepResult{}, &NonFiniteError{Step: t.step, Loss: loss}
+	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
+	err = t.session.run(b.inputs, b.outputs)
+	loss, norm := t.loss.Scalar(), t.norm.Scalar()
+	if err == nil && !(finite(loss) && finite(norm)) {
+		err = &NonFiniteError{Step: t.step, Loss: loss, GradientNorm: norm}
+	}
+	if err != nil {
+		if part > 0 && b.stats != nil {
+			copy(b.stats.Floats(), t.before)
+		}
+		return StepResult{}, err
 	}
 	t.front = 1 - t.front
 	if part < parts-1 {
@@ -348,7 +343,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	} else {
 		t.step++
 	}
-	return StepResult{Loss: loss, Logits: t.logits.Floats()}, nil
+	return StepResult{Loss: loss, GradientNorm: norm, Logits: t.logits.Floats()}, nil
 }
 
 // Steps returns the number of steps taken: the global number of the next one.
@@ -427,6 +422,7 @@ func (t *Trainer) Close() error {
 	}
 	t.noise.Close()
 	t.loss.Close()
+	t.norm.Close()
 	t.logits.Close()
 	return t.session.Close()
 }

@@ -132,6 +132,11 @@ func TestStepsMatchTheBareSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer loss.Close()
+		norm, err := runtime.NewScalar(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer norm.Close()
 		p, s := int64(m.ParamCount()), int64(m.StatCount())
 		in := map[string]*runtime.Tensor{
 			artifact.Images: ortest.Tensor(t, images, tinyBatch, 1, 8, 8), artifact.Targets: ortest.Tensor(t, targets, tinyBatch, tinyClasses),
@@ -139,7 +144,7 @@ func TestStepsMatchTheBareSession(t *testing.T) {
 		}
 		out := map[string]*runtime.Tensor{
 			artifact.Params + artifact.OutSuffix: ortest.Tensor(t, next.Params, p), artifact.Stats + artifact.OutSuffix: ortest.Tensor(t, next.Stats, s),
-			artifact.Logits: ortest.Tensor(t, logits, tinyBatch, tinyClasses), artifact.Loss: loss,
+			artifact.Logits: ortest.Tensor(t, logits, tinyBatch, tinyClasses), artifact.Loss: loss, artifact.GradientNorm: norm,
 		}
 		for i, slot := range m.Slots {
 			in[slot.Name] = ortest.Tensor(t, state.Slots[i], p)
@@ -245,6 +250,55 @@ func TestNonFiniteLoss(t *testing.T) {
 		t.Error("the failed step changed the state")
 	}
 	step(t, tr, rng, 0.1) // and training can go on
+}
+
+// TestNonFiniteGradient: a gradient beyond all bounds is an error though the
+// loss is a number.
+func TestNonFiniteGradient(t *testing.T) {
+	tr := trainer(t)
+	state := tr.State()
+	last := tr.Manifest().Parameters[len(tr.Manifest().Parameters)-2:]
+	for _, p := range last {
+		for i := range p.Size {
+			state.Params[p.Offset+i] *= 1e22
+		}
+	}
+	if err := tr.SetState(state); err != nil {
+		t.Fatal(err)
+	}
+	images, targets, _ := sample(newRand(7), tinyBatch)
+	_, err := tr.Step(images, targets, hyper(t, tr, 0.1))
+	var nf *runtime.NonFiniteError
+	if !errors.As(err, &nf) || math.IsInf(float64(nf.Loss), 0) || !math.IsInf(float64(nf.GradientNorm), 1) || !strings.Contains(err.Error(), "the norm of the gradient is +Inf") {
+		t.Fatalf("%v", err)
+	}
+	if !reflect.DeepEqual(state, tr.State()) {
+		t.Error("the failed step changed the state")
+	}
+}
+
+// TestGradientNorm: plain gradient descent moves the parameters by the rate
+// times the gradient.
+func TestGradientNorm(t *testing.T) {
+	tr := trainer(t)
+	images, targets, _ := sample(newRand(7), tinyBatch)
+	before := tr.State()
+	h, err := tr.Hyper(map[string]float32{"lr": 0.5, "momentum": 0, "weight_decay": 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := tr.Step(images, targets, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	squares := 0.0
+	for i, p := range tr.View().Params {
+		d := float64(before.Params[i]-p) / 0.5
+		squares += d * d
+	}
+	if got, want := float64(r.GradientNorm), math.Sqrt(squares); math.Abs(got-want) > 1e-4*want {
+		t.Errorf("norm %v, the parameters moved by %v", got, want)
+	}
 }
 
 func TestStepRefuses(t *testing.T) {

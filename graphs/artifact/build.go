@@ -333,6 +333,7 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 		state.Grads = g.One("grads.sum", ir.Binary{F: ir.Add}, sum, part)
 		g.Output(Gradients+OutSuffix, state.Grads)
 	}
+	norm := g.One(GradientNorm, ir.Unary{F: ir.Sqrt}, g.One("grads.squares", ir.SumSquares{}, state.Grads))
 	for _, name := range m.Optimizer.Gradient {
 		t, _ := optimizer.LookupTransform(name) // the manifest holds known names
 		state.Grads = t.Apply(state)
@@ -348,6 +349,7 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 		g.Output(Stats+OutSuffix, m.nextStats(g, moving, kept, b.StatUpdates))
 	}
 	g.Output(Loss, loss)
+	g.Output(GradientNorm, norm)
 	g.Output(Logits, logits)
 	g.Prune()
 	return g, nil

@@ -27,8 +27,8 @@ const (
 // Names of the graph inputs and outputs that every artifact set shares.
 //
 // step.onnx maps (Images, Targets, Params, slots…, Stats, Noise, hyper-parameters…)
-// to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, Logits). Stats
-// and Noise are absent where the network has none.
+// to (Params+OutSuffix, slot+OutSuffix…, Stats+OutSuffix, Loss, GradientNorm,
+// Logits). Stats and Noise are absent where the network has none.
 //
 // A set that accumulates takes a batch in parts. Its step also maps Gradients
 // (zeros for the first part) to Gradients+OutSuffix, to which it adds
@@ -48,7 +48,11 @@ const (
 	Gradients = "gradients" // float32 vector, summed over the parts of a batch
 	Loss      = "loss"      // float32 scalar, mean over the batch
 	Logits    = "logits"    // float32 N×K
-	OutSuffix = "_out"
+	// GradientNorm is a float32 scalar: the Euclidean norm of the gradient of the
+	// loss before anything is done to it. It is not finite where an element of
+	// the gradient is not, or the norm exceeds 1.8e19.
+	GradientNorm = "gradient_norm"
+	OutSuffix    = "_out"
 
 	// GradientWeight is the scalar input of a set that accumulates: 1 over the
 	// number of parts.

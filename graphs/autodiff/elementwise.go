@@ -51,6 +51,10 @@ func init() {
 		return []*ir.Value{c.G.One(c.Name(0), ir.Binary{F: ir.Mul}, c.Out[0], sign)}
 	})
 	Register("Sum", sum)
+	Register("SumSquares", func(c *Context) []*ir.Value {
+		twice := c.G.One("", ir.Binary{F: ir.Mul}, c.Out[0], c.G.Scalar(2))
+		return []*ir.Value{c.G.One(c.Name(0), ir.Binary{F: ir.Mul}, c.Node.In[0], twice)}
+	})
 	Register("Reshape", func(c *Context) []*ir.Value {
 		return []*ir.Value{c.G.One(c.Name(0), ir.ReshapeTo(c.Node.In[0].Shape), c.Out[0])}
 	})

@@ -53,6 +53,9 @@ func ruleCases() []ruleCase {
 			cases = append(cases, ruleCase{op: ir.Sum{Axes: axes, Keep: keep}, in: []ir.Shape{{2, 3, 2}}})
 		}
 	}
+	for _, s := range []ir.Shape{nil, {3}, {2, 3, 1, 2}} {
+		cases = append(cases, ruleCase{op: ir.SumSquares{}, in: []ir.Shape{s}})
+	}
 	for _, m := range []ir.MatMul{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}} {
 		a, b := ir.Shape{2, 3}, ir.Shape{3, 4}
 		if m.TransA {

@@ -2,6 +2,7 @@ package primitives
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/ortrain/ortrain/graphs/ir"
@@ -109,6 +110,13 @@ func otherCases() []testCase {
 				add(ir.Gemm{TransA: ta, TransB: tb, Alpha: 2.0315, Beta: -4.775},
 					r.normal(0, 1, a[:]...), r.normal(0, 1, b[:]...), r.normal(0, 1, d[0], d[2]))
 			}
+		}
+	}
+	for _, s := range []ir.Shape{nil, {1}, {17}, {3, 16, 5, 4}, {100_003}} {
+		x, y := r.normal(0, 1, s...), r.normal(0, 1, s...)
+		add(ir.SumSquares{}, x)
+		for _, measure := range []float64{0, -2.5, math.MaxFloat32, math.Inf(1), math.Inf(-1), math.NaN()} {
+			add(ir.KeepFinite{}, reference.Scalar(measure), x, y)
 		}
 	}
 	for _, s := range []ir.Shape{{5, 3, 7, 9}, {5, 3}, {17}, {1, 1, 1, 1}, {2, 3, 4}} {
