@@ -29,16 +29,22 @@ func (r *Recipe) Marshal() ([]byte, error) {
 // cannot change the numbers: where the data lies, how many workers load it,
 // how often a checkpoint is written.
 func (r *Recipe) Hash() (string, error) {
-	full, err := r.Resolve()
-	if err != nil {
-		return "", err
-	}
-	full.Data.Dir, full.Data.Workers, full.Checkpoint = "", 0, Checkpoint{}
-	full.Teacher = full.Teacher.portable()
-	text, err := full.Marshal()
+	text, err := r.essence()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// essence is the text of the resolved recipe without what Hash leaves out.
+func (r *Recipe) essence() ([]byte, error) {
+	full, err := r.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	full.Data.Dir, full.Data.Workers = "", 0
+	full.Checkpoint = Checkpoint{}
+	full.Teacher = full.Teacher.portable()
+	return full.Marshal()
 }

@@ -233,10 +233,19 @@ type Target struct {
 // IsZero makes an absent mapping absent in YAML.
 func (t Target) IsZero() bool { return len(t.Tricks) == 0 }
 
-// Checkpoint says when to save.
+// Checkpoint says when to save, and what to keep. None of it changes what a run
+// computes.
 type Checkpoint struct {
 	// Every is the number of epochs between checkpoints.
 	Every int `yaml:"every"`
+	// Minutes, if above 0, also saves when that many have passed since the last
+	// checkpoint, within an epoch as well.
+	Minutes float64 `yaml:"minutes,omitempty"`
+	// Keep is the number of newest checkpoints that stay.
+	Keep int `yaml:"keep,omitempty"`
+	// KeepBest also saves every epoch with the best accuracy so far, and keeps
+	// the last such checkpoint.
+	KeepBest bool `yaml:"keep_best,omitempty"`
 }
 
 // Default returns the recipe of which every other is a change: ResNet-20 on
@@ -250,7 +259,7 @@ func Default() *Recipe {
 		Model:      Model{Name: "resnet20"},
 		Optimizer:  Optimizer{Name: "sgd"},
 		Schedule:   Schedule{Name: "cosine", LR: 0.1},
-		Checkpoint: Checkpoint{Every: 1},
+		Checkpoint: Checkpoint{Every: 1, Keep: 2},
 	}
 }
 

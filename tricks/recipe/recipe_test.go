@@ -88,7 +88,7 @@ augment:
   - {name: cutout, size: 8}
 target:
   label_smoothing: {epsilon: 0.2, form: survey}
-checkpoint: {every: 5}
+checkpoint: {every: 5, minutes: 7.5, keep: 3, keep_best: true}
 `
 
 func TestParse(t *testing.T) {
@@ -105,7 +105,7 @@ func TestParse(t *testing.T) {
 		Augment: Augment{{Name: "crop", Options: map[string]any{"padding": 2, "border": "reflect"}}, {Name: "mirror"},
 			{Name: "cutout", Options: map[string]any{"size": 8}}},
 		Target:     Target{Tricks: map[string]any{"label_smoothing": map[string]any{"epsilon": 0.2, "form": "survey"}}},
-		Checkpoint: Checkpoint{Every: 5},
+		Checkpoint: Checkpoint{Every: 5, Minutes: 7.5, Keep: 3, KeepBest: true},
 	}
 	r.file, r.lines = "", nil
 	if !reflect.DeepEqual(r, want) {
@@ -155,6 +155,7 @@ augment:
     p: 0.5
 checkpoint:
   every: 1
+  keep: 2
 `
 
 func TestResolveFillsInEverything(t *testing.T) {
@@ -211,7 +212,7 @@ func TestHash(t *testing.T) {
 		return h
 	}
 	base := hash("")
-	for _, same := range []string{"schedule: {floor: 0}", "augment: [crop, mirror]", "data: {workers: 4, dir: /x}", "checkpoint: {every: 3}"} {
+	for _, same := range []string{"schedule: {floor: 0}", "augment: [crop, mirror]", "data: {workers: 4, dir: /x}", "checkpoint: {every: 3}", "checkpoint: {minutes: 1, keep: 5, keep_best: true}"} {
 		if hash(same) != base {
 			t.Errorf("%s changes the hash", same)
 		}
@@ -275,6 +276,8 @@ func TestResolveErrors(t *testing.T) {
 		{"optimizer: {weight_decay: -1}", "r.yaml:1: optimizer.weight_decay: must not be negative, got -1"},
 		{"schedule:\n  lr: 0", "r.yaml:2: schedule.lr: must be above 0, got 0"},
 		{"epochs: 3\nschedule: {warmup: {epochs: 3}}", "r.yaml:2: schedule.warmup.epochs: the warm-up takes 3 epochs but the run has only 3; shorten it or train longer"},
+		{"checkpoint: {keep: 0}", "r.yaml:1: checkpoint.keep: must be at least 1, got 0"},
+		{"checkpoint: {minutes: -1}", "r.yaml:1: checkpoint.minutes: must be 0 (by epochs only) to 525600 minutes, got -1"},
 		{"checkpoint: {every: 0}", "r.yaml:1: checkpoint.every: must be at least 1 epoch, got 0"},
 	}
 	for _, tt := range tests {

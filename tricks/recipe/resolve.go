@@ -141,6 +141,7 @@ const (
 	mostBatch   = 1 << 20
 	mostThreads = 4096
 	mostSide    = 1 << 14
+	mostMinutes = 365 * 24 * 60
 )
 
 // check checks the ranges of the recipe's own keys.
@@ -171,6 +172,8 @@ func (r *Recipe) check() error {
 		{"model.freeze_norms", !r.Model.FreezeNorms || len(r.Model.Freeze) > 0, "needs model.freeze to say which", r.Model.FreezeNorms},
 		{"optimizer.name", r.Optimizer.Name != "", "must be a name", `""`},
 		{"checkpoint.every", r.Checkpoint.Every >= 1, "must be at least 1 epoch", r.Checkpoint.Every},
+		{"checkpoint.minutes", r.Checkpoint.Minutes >= 0 && r.Checkpoint.Minutes <= mostMinutes, "must be 0 (by epochs only) to 525600 minutes", r.Checkpoint.Minutes},
+		{"checkpoint.keep", r.Checkpoint.Keep >= 1, "must be at least 1", r.Checkpoint.Keep},
 	} {
 		if !c.ok {
 			return strict.Errorf(c.key, "%s, got %v", c.want, c.got)
