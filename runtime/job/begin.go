@@ -1,0 +1,174 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+// prepare checks and opens everything; the run folder is written to last.
+func (t *run) prepare() error {
+	c := t.cfg
+	if err := checkOut(c.Out, c.Resume); err != nil {
+		return err
+	}
+	r := c.Recipe
+	if r == nil {
+		if !c.Resume {
+			return errors.New("no recipe given")
+		}
+		var err error
+		if r, err = recipe.Load(filepath.Join(c.Out, RecipeFile)); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+	}
+	kept := ""
+	if c.Resume {
+		kept = c.Out
+	}
+	r, source, err := resolve(r, kept)
+	if err != nil {
+		return err
+	}
+	if err := identifyTeachers(r); err != nil {
+		return err
+	}
+	t.recipe = r
+	if t.data == nil {
+		if t.data, err = openData(r); err != nil {
+			return err
+		}
+	}
+	if t.hash, err = r.Hash(); err != nil {
+		return err
+	}
+	for _, p := range t.data.Problems {
+		c.Reporter.Note("left out: " + p.String())
+	}
+	t.held, t.heldName = t.data.Test, "test"
+	if t.data.Validation != nil {
+		t.held, t.heldName = t.data.Validation, "validation"
+	}
+	if err := data.CheckTraining(t.data, r); err != nil {
+		return err
+	}
+	if t.perEpoch, err = stepsPerEpoch(r, t.data); err != nil {
+		return err
+	}
+	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
+		return err
+	}
+	if t.aside.averager, err = r.BuildAverage(); err != nil {
+		return err
+	}
+	if t.aside.rule, err = r.BuildStop(); err != nil {
+		return err
+	}
+	if t.lib, err = openLibrary(c.Library); err != nil {
+		return err
+	}
+	if t.teachers, err = openTeachers(r, t.data); err != nil {
+		return err
+	}
+	spec, err := specification(r, t.data, source)
+	if err != nil {
+		return err
+	}
+	set, err := artifact.Build(spec)
+	if err != nil {
+		return err
+	}
+	if !c.Resume {
+		if t.initial, err = initialState(r, set.Manifest, source, c.Reporter.Note); err != nil {
+			return err
+		}
+	}
+	// A checkpoint that does not fit must be found before anything is written.
+	var saved *runtime.Checkpoint
+	if c.Resume {
+		if saved, err = runtime.ReadCheckpoint(filepath.Join(c.Out, CheckpointFile), set.Manifest); err != nil {
+			return fmt.Errorf("cannot resume: %w", err)
+		}
+		if saved.RecipeHash != t.hash {
+			return fmt.Errorf("cannot resume: the recipe differs from the one in %s that the run began with; resume without changes, or start a new run", filepath.Join(c.Out, RecipeFile))
+		}
+	}
+	if err := t.write(set); err != nil {
+		return err
+	}
+	if err := t.open(saved); err != nil {
+		t.close()
+		return err
+	}
+	return nil
+}
+
+// write lays out the run folder.
+func (t *run) write(set *artifact.Set) error {
+	if t.cfg.begin != nil {
+		if err := t.cfg.begin(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(t.cfg.Out, 0o755); err != nil {
+		return fmt.Errorf("cannot make output folder %s: %w", t.cfg.Out, err)
+	}
+	if err := set.Write(filepath.Join(t.cfg.Out, ArtifactsDir)); err != nil {
+		return err
+	}
+	text, err := t.recipe.Marshal()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(t.cfg.Out, RecipeFile), text)
+}
+
+// open makes the sessions and brings them to the checkpoint, if there is one.
+func (t *run) open(saved *runtime.Checkpoint) error {
+	dir := filepath.Join(t.cfg.Out, ArtifactsDir)
+	opts := runtime.Options{Provider: t.recipe.Provider, Threads: t.recipe.Threads}
+	var err error
+	if t.trainer, err = runtime.NewTrainer(dir, opts); err != nil {
+		return err
+	}
+	if t.evaluator, err = runtime.NewEvaluator(dir, opts); err != nil {
+		return err
+	}
+	m := t.trainer.Manifest()
+	fixed, err := hyper(t.recipe, m)
+	if err != nil {
+		return err
+	}
+	values, err := t.trainer.Hyper(fixed)
+	if err != nil {
+		return err
+	}
+	if t.hyper, err = newFeed(values, m); err != nil {
+		return err
+	}
+	if t.initial != nil {
+		if err := t.trainer.SetState(t.initial); err != nil {
+			return err
+		}
+		t.initial = nil
+	}
+	if err := t.hyper.teach(t.recipe, m, t.recipe.Epochs*t.perEpoch); err != nil {
+		return err
+	}
+	t.aside.begin(t.trainer.View(), t.trainer.Manifest().MovingCount())
+	if saved != nil {
+		if err := t.restore(saved); err != nil {
+			return fmt.Errorf("cannot resume: %s: %w", filepath.Join(t.cfg.Out, CheckpointFile), err)
+		}
+	}
+	t.log, err = metrics.Open(filepath.Join(t.cfg.Out, MetricsFile), t.start.Epoch)
+	return err
+}

@@ -1,0 +1,102 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tricks/schedule"
+	"github.com/ortrain/ortrain/tricks/stopping"
+)
+
+// sums adds up an epoch's training figures; a checkpoint within the epoch
+// keeps them.
+type sums struct {
+	Loss    float64 `json:"loss"`
+	Correct int     `json:"correct"`
+	Images  int     `json:"images"`
+}
+
+// position is what a checkpoint keeps beside the vectors.
+type position struct {
+	Sums     *sums           `json:"epoch,omitempty"`
+	Schedule json.RawMessage `json:"schedule,omitempty"`
+	Stopping *stopping.State `json:"stopping,omitempty"`
+	Stopped  bool            `json:"stopped,omitempty"`
+	// Deploy says which weights to export: "average", "best", or those that
+	// were trained.
+	Deploy string `json:"deploy,omitempty"`
+}
+
+// checkpoint saves the run at a position.
+func (t *run) checkpoint(at data.Position) error {
+	c := t.trainer.Snapshot()
+	c.Epoch, c.Batch, c.Seed, c.RecipeHash, c.BestAccuracy = at.Epoch, at.Batch, t.recipe.Seed, t.hash, t.best
+	t.aside.save(c)
+	p := position{Stopped: t.stopped}
+	if at.Batch > 0 {
+		p.Sums = &t.sums
+	}
+	if t.aside.rule != nil {
+		p.Stopping = &t.aside.stopping
+	}
+	switch {
+	case t.aside.best != nil && (t.stopped || at.Epoch >= t.recipe.Epochs):
+		p.Deploy = "best"
+	case t.aside.averager != nil && t.aside.averager.Started(at.Epoch, t.recipe.Epochs):
+		p.Deploy = "average"
+	}
+	var err error
+	if p.Schedule, err = schedule.SaveState(t.schedule); err != nil {
+		return err
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	c.Schedule = string(text)
+	return runtime.WriteCheckpoint(filepath.Join(t.cfg.Out, CheckpointFile), t.trainer.Manifest(), c)
+}
+
+func (t *run) restore(c *runtime.Checkpoint) error {
+	if err := t.trainer.Restore(c); err != nil {
+		return err
+	}
+	t.start = data.Position{Epoch: c.Epoch, Batch: c.Batch}
+	// Batch = perEpoch: stopped between the last step and the evaluation.
+	if c.Batch > t.perEpoch || c.Step != int64(c.Epoch*t.perEpoch+c.Batch) {
+		return fmt.Errorf("it stands at step %d, epoch %d, batch %d, which does not fit %d steps an epoch: was it trained on other images?",
+			c.Step, c.Epoch, c.Batch, t.perEpoch)
+	}
+	t.best = c.BestAccuracy
+	p, err := readPosition(c)
+	if err != nil {
+		return err
+	}
+	if p.Sums != nil {
+		t.sums = *p.Sums
+	}
+	if p.Stopping != nil {
+		t.aside.stopping = *p.Stopping
+	}
+	t.stopped = p.Stopped
+	if err := t.aside.load(c); err != nil {
+		return err
+	}
+	if p.Schedule != nil {
+		return schedule.LoadState(t.schedule, p.Schedule)
+	}
+	return nil
+}
+
+func readPosition(c *runtime.Checkpoint) (p position, err error) {
+	if c.Schedule == "" {
+		return p, nil
+	}
+	if err := json.Unmarshal([]byte(c.Schedule), &p); err != nil {
+		return p, fmt.Errorf("its position is not readable: %w", err)
+	}
+	return p, nil
+}
