@@ -18,6 +18,9 @@ type StepResult struct {
 	// GradientNorm is the Euclidean norm of the loss's gradient, before
 	// anything is done to it; after a part of a step, of the sum so far.
 	GradientNorm float32
+	// Skipped tells that one of the two was not finite and the state was left
+	// as it was, which sets that guard their state do.
+	Skipped bool
 	// Logits is N×K in row-major order, before the update: the trainer's
 	// memory, overwritten by the next step.
 	Logits []float32
@@ -39,8 +42,9 @@ type Trainer struct {
 	noise        *Tensor // nil for networks that draw nothing
 	seed         uint64  // of the noise
 	loss, logits *Tensor
-	norm         *Tensor   // of the gradient
-	before       []float32 // the statistics before a step of several parts
+	norm         *Tensor         // of the gradient
+	before       []float32       // the statistics before a step of several parts
+	windows      map[int]*window // of a set with a Loop, by the number of steps
 
 	// Positions of the per-step tensors among the session's inputs.
 	imagesAt, targetsAt int
@@ -56,8 +60,10 @@ type bank struct {
 	params, stats *Tensor // stats is nil for models without statistics
 	slots         []*Tensor
 	grads         *Tensor // nil for sets that do not accumulate
-	inputs        []*Tensor
-	outputs       []*Tensor
+	// average and averageStats are nil for sets that keep none.
+	average, averageStats *Tensor
+	inputs                []*Tensor
+	outputs               []*Tensor
 }
 
 // NewTrainer loads the step of the artifact set in dir, whose files are
@@ -82,12 +88,17 @@ func NewTrainer(dir string, o Options) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{manifest: m, session: session, seed: m.Seed}
+	t := &Trainer{manifest: m, session: session, seed: m.Seed, windows: map[int]*window{}}
 	if err := t.allocate(); err != nil {
 		t.Close()
 		return nil, err
 	}
-	if err := t.SetState(m.InitialState()); err != nil {
+	initial := m.InitialState()
+	err = t.SetState(initial)
+	if err == nil && m.Average {
+		err = t.SetAverage(initial.Params, initial.Stats[:m.MovingCount()])
+	}
+	if err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -125,6 +136,19 @@ func (t *Trainer) allocate() error {
 		if m.Accumulate {
 			b.grads = make1(params)
 		}
+		if m.Average {
+			b.average = make1(params)
+			if n := m.MovingCount(); n > 0 {
+				b.averageStats = make1(int64(n))
+			}
+		}
+	}
+	if m.Loop {
+		if err != nil {
+			return err
+		}
+		t.teacherAt = indexOf(t.session.inputs, artifact.Teacher)
+		return t.checkWindow()
 	}
 	if n := m.NoiseCount(); n > 0 {
 		t.noise = make1(int64(n))
@@ -168,23 +192,12 @@ func (t *Trainer) bindBanks() error {
 	t.targetsAt = indexOf(t.session.inputs, artifact.Targets)
 	t.teacherAt = indexOf(t.session.inputs, artifact.Teacher)
 	for i := range t.banks {
-		from, to := &t.banks[i], &t.banks[1-i]
-		in := map[string]*Tensor{artifact.Images: images, artifact.Targets: targets, artifact.Params: from.params}
-		out := map[string]*Tensor{artifact.Params + artifact.OutSuffix: to.params, artifact.Loss: t.loss, artifact.GradientNorm: t.norm, artifact.Logits: t.logits}
-		for k, s := range t.manifest.Slots {
-			in[s.Name] = from.slots[k]
-			out[s.Name+artifact.OutSuffix] = to.slots[k]
-		}
-		if from.stats != nil {
-			in[artifact.Stats] = from.stats
-			out[artifact.Stats+artifact.OutSuffix] = to.stats
-		}
+		from := &t.banks[i]
+		in := map[string]*Tensor{artifact.Images: images, artifact.Targets: targets}
+		out := map[string]*Tensor{artifact.Loss: t.loss, artifact.GradientNorm: t.norm, artifact.Logits: t.logits}
+		t.bindState(in, out, from)
 		if t.teacherAt >= 0 {
 			in[artifact.Teacher] = targets // of the same shape
-		}
-		if from.grads != nil {
-			in[artifact.Gradients] = from.grads
-			out[artifact.Gradients+artifact.OutSuffix] = to.grads
 		}
 		if t.noise != nil {
 			in[artifact.Noise] = t.noise
@@ -200,6 +213,28 @@ func (t *Trainer) bindBanks() error {
 		}
 	}
 	return nil
+}
+
+// bindState adds the state that a run reads from a bank and writes to the
+// other.
+func (t *Trainer) bindState(in, out map[string]*Tensor, from *bank) {
+	to := &t.banks[0]
+	if from == to {
+		to = &t.banks[1]
+	}
+	bind := func(name string, from, to *Tensor) {
+		if from != nil {
+			in[name], out[name+artifact.OutSuffix] = from, to
+		}
+	}
+	bind(artifact.Params, from.params, to.params)
+	for k, s := range t.manifest.Slots {
+		bind(s.Name, from.slots[k], to.slots[k])
+	}
+	bind(artifact.Stats, from.stats, to.stats)
+	bind(artifact.Gradients, from.grads, to.grads)
+	bind(artifact.AverageParams, from.average, to.average)
+	bind(artifact.AverageStats, from.averageStats, to.averageStats)
 }
 
 // Manifest describes the artifact set; the caller must not change it.
@@ -274,6 +309,13 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	if parts > 1 && !t.manifest.Accumulate {
 		return StepResult{}, errors.New("the artifact set does not accumulate gradients: build it with Accumulate")
 	}
+	if t.manifest.Loop && parts == 1 {
+		results, err := t.StepMany(in, hyper, 1)
+		if err != nil {
+			return StepResult{}, err
+		}
+		return results[0], nil
+	}
 	if t.session.native == nil {
 		return StepResult{}, errors.New("the trainer is closed")
 	}
@@ -323,7 +365,8 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
 	err = t.session.run(b.inputs, b.outputs)
 	loss, norm := t.loss.Scalar(), t.norm.Scalar()
-	if err == nil && !(finite(loss) && finite(norm)) {
+	skipped := !(finite(loss) && finite(norm))
+	if err == nil && skipped && !t.manifest.Guard {
 		err = &NonFiniteError{Step: t.step, Loss: loss, GradientNorm: norm}
 	}
 	if err != nil {
@@ -343,7 +386,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	} else {
 		t.step++
 	}
-	return StepResult{Loss: loss, GradientNorm: norm, Logits: t.logits.Floats()}, nil
+	return StepResult{Loss: loss, GradientNorm: norm, Skipped: skipped, Logits: t.logits.Floats()}, nil
 }
 
 // Steps returns the number of steps taken: the global number of the next one.
@@ -413,12 +456,17 @@ func (t *Trainer) Close() error {
 		b.params.Close()
 		b.stats.Close()
 		b.grads.Close()
+		b.average.Close()
+		b.averageStats.Close()
 		for _, s := range b.slots {
 			s.Close()
 		}
 	}
 	for _, h := range t.hyper {
 		h.Close()
+	}
+	for _, w := range t.windows {
+		w.close()
 	}
 	t.noise.Close()
 	t.loss.Close()

@@ -64,6 +64,15 @@ type Spec struct {
 	Distillation string
 	// Accumulate builds a step that sums gradients over several batches.
 	Accumulate bool
+	// Loop puts the step into an ONNX Loop, so that one run takes any number of
+	// steps and the state stays on the device in between.
+	Loop bool
+	// Guard keeps the state as it is in a step whose loss or gradient is not
+	// finite.
+	Guard bool
+	// Average moves an average of the parameters and running statistics along
+	// with every step.
+	Average bool
 	// Seed is the seed of the initial parameters.
 	Seed uint64
 	// Lowering chooses provider and forms; its Metadata goes to infer.onnx.
@@ -195,6 +204,9 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	if m.Accumulate = s.Accumulate; m.Accumulate {
 		m.Hyper = append(m.Hyper, HyperInfo{GradientWeight, 1})
 	}
+	if err := m.repeated(s); err != nil {
+		return nil, nil, err
+	}
 	g, err := m.forward()
 	if err != nil {
 		return nil, nil, err
@@ -262,7 +274,11 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	o := s.Lowering
 	o.Metadata = nil
 	o.Producer, o.Version = Producer, Version
-	return lower.Lower(g, o)
+	model, err := lower.Lower(g, o)
+	if err != nil || !m.Loop {
+		return model, err
+	}
+	return lower.Repeat(model, carried(g), Steps)
 }
 
 // StepGraph builds the graph of the training step without lowering it.
@@ -339,15 +355,19 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 		state.Grads = t.Apply(state)
 	}
 	newParams, newSlots := opt.Update(state)
-	newParams = m.atRates(g, params, newParams)
+	keep := m.keeper(g, loss, norm)
+	newParams = keep(m.atRates(g, params, newParams), params)
 
 	g.Output(Params+OutSuffix, newParams)
 	for _, slot := range m.Slots {
-		g.Output(slot.Name+OutSuffix, newSlots[slot.Name])
+		g.Output(slot.Name+OutSuffix, keep(newSlots[slot.Name], state.Slots[slot.Name]))
 	}
+	var newStats *ir.Value
 	if stats != nil {
-		g.Output(Stats+OutSuffix, m.nextStats(g, moving, kept, b.StatUpdates))
+		newStats = keep(m.nextStats(g, moving, kept, b.StatUpdates), stats)
+		g.Output(Stats+OutSuffix, newStats)
 	}
+	m.average(g, newParams, newStats, state.Hyper[AverageShare])
 	g.Output(Loss, loss)
 	g.Output(GradientNorm, norm)
 	g.Output(Logits, logits)

@@ -34,6 +34,14 @@ const (
 // (zeros for the first part) to Gradients+OutSuffix, to which it adds
 // GradientWeight times the part's gradient, and updates by the sum. The caller
 // keeps the parameters and slots of the last part only.
+//
+// A set with a Loop takes Steps steps in one run: every input and output that
+// is not state (an input X with an output X+OutSuffix) then has a first
+// dimension of that many elements. A set with an average maps AverageParams
+// and AverageStats (as long as the statistics that move; absent where there
+// are none) to those with OutSuffix, a share AverageShare nearer to the new
+// state.
+//
 // A set that distils has a teacher's logits, Teacher, among the inputs of its
 // step.
 //
@@ -57,6 +65,14 @@ const (
 	// GradientWeight is the scalar input of a set that accumulates: 1 over the
 	// number of parts.
 	GradientWeight = "gradient_weight"
+
+	// Steps is the int64 [1] input of a set with a Loop: how many steps to take.
+	Steps = "steps"
+
+	AverageParams = "average_params" // float32 vector as long as Params
+	AverageStats  = "average_stats"  // float32 vector
+	// AverageShare is the scalar input of a set with an average.
+	AverageShare = "average_share"
 )
 
 // Manifest describes an artifact set. It is stored as JSON.
@@ -77,6 +93,13 @@ type Manifest struct {
 	// Accumulate tells that a training step may take several runs of
 	// step.onnx, each on Batch images.
 	Accumulate bool `json:"accumulate,omitempty"`
+	// Loop tells that step.onnx takes several steps in a run.
+	Loop bool `json:"loop,omitempty"`
+	// Guard tells that a step whose loss or gradient norm is not finite leaves
+	// the state as it was.
+	Guard bool `json:"guard,omitempty"`
+	// Average tells that step.onnx keeps an average of the state.
+	Average bool `json:"average,omitempty"`
 	// Lowering names the provider the step graph was lowered for ("cpu").
 	Lowering string `json:"lowering"`
 	Opset    int    `json:"opset"`

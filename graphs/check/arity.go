@@ -34,7 +34,7 @@ var arities = map[string]arity{
 	"ConvForward": {2, 3, 1, 3}, "ConvGradInput": {2, 6, 1, 3}, "ConvGradWeight": {2, 2, 1, 1}, "MaxPoolGrad": {2, 2, 1, 1},
 	"Statistics": {1, 1, 2, 2}, "Norm": {5, 6, 1, 1}, "NormGrad": {5, 9, 3, 4}, "Elementwise": {1, 16, 1, 8},
 	"Resize": {1, 4, 1, 1}, "Shape": {1, 1, 1, 1}, "Mod": {2, 2, 1, 1}, "Equal": {2, 2, 1, 1},
-	"Pow": {2, 2, 1, 1}, "Dropout": {1, 3, 1, 2},
+	"Loop": {2, many, 1, many}, "Pow": {2, 2, 1, 1}, "Dropout": {1, 3, 1, 2},
 }
 
 func legal(kind string, in, out int) error {

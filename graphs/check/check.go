@@ -47,6 +47,13 @@ func Bytes(b []byte) (r *Report, err error) {
 			r, err = nil, fmt.Errorf("check: malformed model: %v", p)
 		}
 	}()
+	b, inner, err := bodies(b)
+	if err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
+	if len(inner) > 0 {
+		return nested(b, inner)
+	}
 	if b, err = standIns(b); err != nil {
 		return nil, err
 	}
@@ -59,6 +66,28 @@ func Bytes(b []byte) (r *Report, err error) {
 		g.Node(id).(*value).given = true
 	}
 	return g.verify(m.Output)
+}
+
+// nested checks a model and the bodies that were taken out of it, and adds up
+// what was seen.
+func nested(outer []byte, inner [][]byte) (*Report, error) {
+	all, err := Bytes(outer)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range inner {
+		r, err := Bytes(b)
+		if err != nil {
+			return nil, fmt.Errorf("a node's body: %w", err)
+		}
+		all.Values += r.Values
+		all.Operations += r.Operations
+		all.Depth += r.Depth
+		for name, n := range r.Operators {
+			all.Operators[name] += n
+		}
+	}
+	return all, nil
 }
 
 // value is a node of the gonum graph: one tensor of the model.

@@ -54,6 +54,36 @@ func TestForeignPorts(t *testing.T) {
 	}
 }
 
+// TestBodies: a Loop's body is looked at as well, with what it sees around it.
+func TestBodies(t *testing.T) {
+	loop := func(reads, outer string) []byte {
+		return model(t, func(g *onnx.GraphProto) {
+			flag := func(name string) *onnx.ValueInfoProto { return onnx.TensorInfo(name, onnx.TensorProto_BOOL, nil) }
+			body := &onnx.GraphProto{Name: "body",
+				Node: []*onnx.NodeProto{
+					{OpType: "Identity", Input: []string{"c"}, Output: []string{"c_out"}},
+					{OpType: "Add", Input: []string{"state", reads}, Output: []string{"state_out"}},
+				},
+				Input:  []*onnx.ValueInfoProto{onnx.TensorInfo("i", onnx.TensorProto_INT64, nil), flag("c"), onnx.TensorInfo("state", onnx.TensorProto_FLOAT, []int64{2})},
+				Output: []*onnx.ValueInfoProto{flag("c_out"), onnx.TensorInfo("state_out", onnx.TensorProto_FLOAT, []int64{2})},
+			}
+			g.Input = append(g.Input, onnx.TensorInfo("n", onnx.TensorProto_INT64, []int64{1}))
+			g.Node = append(g.Node[:1], &onnx.NodeProto{OpType: "Loop", Input: []string{"n", "", outer}, Output: []string{"y"},
+				Attribute: []*onnx.AttributeProto{{Name: "body", Type: onnx.AttributeProto_GRAPH, G: body}}})
+		})
+	}
+	r, err := check.Bytes(loop("w", "s"))
+	if err != nil || r.Operators["Loop"] != 1 || r.Operators["Add"] != 2 || r.Operators["Identity"] != 1 {
+		t.Errorf("report %+v, %v", r, err)
+	}
+	if _, err := check.Bytes(loop("nothing", "s")); err == nil || !strings.Contains(err.Error(), "nothing") {
+		t.Errorf("a body that reads what nobody makes: %v", err)
+	}
+	if _, err := check.Bytes(loop("state_out", "s")); err == nil {
+		t.Error("a cycle in a body passes")
+	}
+}
+
 // TestFaults: what the check is there for.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
