@@ -119,16 +119,29 @@ func WriteCheckpoint(path string, m *artifact.Manifest, c *Checkpoint) error {
 // ErrNotCheckpoint, ErrDamaged or ErrOtherModel.
 func ReadCheckpoint(path string, m *artifact.Manifest) (*Checkpoint, error) {
 	c, err := InspectCheckpoint(path)
+	if err == nil {
+		err = c.Fit(path, m)
+	}
+	if errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w; go back to an earlier one or start again", err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+// Fit checks that a checkpoint is of the manifest's artifact set and brings its
+// slots into the manifest's order. Errors are ReadCheckpoint's, of which path is
+// the file.
+func (c *Checkpoint) Fit(path string, m *artifact.Manifest) error {
 	if c.ManifestHash != m.Hash {
-		return nil, fmt.Errorf("%s: %w: %s", path, ErrOtherModel, c.difference(m))
+		return fmt.Errorf("%s: %w: %s", path, ErrOtherModel, c.difference(m))
 	}
 	if err := c.arrange(m); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+		return fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
-	return c, nil
+	return nil
 }
 
 // InspectCheckpoint reads a checkpoint and checks that it is whole, whatever
@@ -222,7 +235,7 @@ func checksumAt(b []byte, digits string) int {
 func decodeCheckpoint(b []byte) (*Checkpoint, error) {
 	f, err := safetensors.Decode(b)
 	if errors.Is(err, safetensors.ErrTruncated) {
-		return nil, fmt.Errorf("%w: %w; resume from an earlier one or start again", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotCheckpoint, err)
@@ -261,7 +274,7 @@ func verifyChecksum(b []byte, digits string) error {
 	h.Write([]byte(zeroChecksum))
 	h.Write(b[at+len(zeroChecksum):])
 	if hex.EncodeToString(h.Sum(nil)) != digits {
-		return fmt.Errorf("%w: its checksum does not match its content; resume from an earlier one or start again", ErrDamaged)
+		return fmt.Errorf("%w: its checksum does not match its content", ErrDamaged)
 	}
 	return nil
 }

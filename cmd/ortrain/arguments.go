@@ -123,6 +123,14 @@ func separate(c *cli.Command, args []string) (flags, others []string, err error)
 			}
 			return nil, nil, &usageError{fullName(c), fmt.Sprintf("unknown flag --%s%s", name, hint)}
 		}
+		if isResume(f) && !valued {
+			if i+1 < len(args) && args[i+1] == resumeAuto {
+				i++
+				arg += "=" + resumeAuto
+			}
+			flags = append(flags, arg)
+			continue
+		}
 		flags = append(flags, arg)
 		if _, isBool := f.(*cli.BoolFlag); isBool || f == nil || valued {
 			continue
@@ -190,6 +198,8 @@ func flagProblem(c *cli.Command, err error) string {
 			takes = "a time such as 2ms or 10s"
 		case *cli.BoolFlag:
 			takes = "no value, or true or false"
+		case *cli.GenericFlag:
+			takes = "no value, or " + resumeAuto
 		}
 	}
 	return fmt.Sprintf("--%s takes %s, not %s", m[2], takes, m[1])

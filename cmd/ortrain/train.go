@@ -25,13 +25,16 @@ func (e *environment) train() *cli.Command {
 		Usage: "train a classifier, or continue a run",
 		Description: `Flags override the recipe file, --set overrides both. Without a recipe the
 defaults are ResNet-20 on CIFAR-10 with SGD. Ctrl-C finishes the step, saves
-a checkpoint and stops; --resume continues as if nothing had happened.
+a checkpoint and stops; --resume continues as if nothing had happened. The
+same command line with --resume auto begins a run or continues it, whatever
+ended it: it can be put into a loop.
 
   ortrain train --data mnist --model resnet8 --epochs 2 --out runs/digits
   ortrain train --recipe my.yaml --set schedule.lr=0.05 --set augment=[crop]
   ortrain train --data cifar10 --model resnet8 --teacher resnet56.onnx --out runs/taught
   ortrain train --model theirs.onnx --data photos/ --lr 0.01 --set model.freeze=[layer1.*]
-  ortrain train --resume --out runs/digits`,
+  ortrain train --resume --out runs/digits
+  ortrain train --data cifar10 --set checkpoint.minutes=10 --resume auto --out runs/long`,
 		Flags: append(dataFlags(true),
 			&cli.StringFlag{Name: "recipe", Usage: "YAML `FILE` that describes the run; every run writes its own as recipe.yaml"},
 			&cli.StringSliceFlag{Name: "set", Usage: "set a recipe `KEY=VALUE`, such as optimizer.momentum=0.8; repeatable"},
@@ -49,7 +52,7 @@ a checkpoint and stops; --resume continues as if nothing had happened.
 			threadsFlag(),
 			&cli.StringFlag{Name: "provider", Usage: "execution provider: `cpu` (default " + recipe.Default().Provider + ")"},
 			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
-			&cli.BoolFlag{Name: "resume", Usage: "continue the run in --out"},
+			resumeFlag(),
 			&cli.IntFlag{Name: "stop-after", Usage: "stop once `N` epochs of the run are complete"},
 			libraryFlag(),
 		),
@@ -149,9 +152,15 @@ func (e *environment) runTrain(c *cli.Context) error {
 		return err
 	}
 	cfg := job.Config{
-		Out: c.String("out"), Resume: c.Bool("resume"), StopAfter: c.Int("stop-after"), Library: c.String("library"),
+		Out: c.String("out"), StopAfter: c.Int("stop-after"), Library: c.String("library"),
 	}
-	if cfg.Resume && cfg.Out == "" {
+	switch *c.Generic("resume").(*resumeMode) {
+	case "true":
+		cfg.Resume = true
+	case resumeAuto:
+		cfg.ResumeAuto = true
+	}
+	if (cfg.Resume || cfg.ResumeAuto) && cfg.Out == "" {
 		return &usageError{"train", "--resume needs the run to continue: give its folder with --out DIR"}
 	}
 	if c.IsSet("stop-after") && cfg.StopAfter < 1 {
@@ -181,11 +190,15 @@ func (e *environment) runTrain(c *cli.Context) error {
 }
 
 // chosenRecipe makes the recipe from file and flags. A run that is continued
-// without any change keeps its own: nil.
+// without any change keeps its own: nil. With --resume auto a folder with a
+// recipe is a run to continue.
 func chosenRecipe(c *cli.Context, cfg job.Config) (*recipe.Recipe, error) {
 	list, err := changes(c)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Out, job.RecipeFile)); cfg.ResumeAuto && err == nil {
+		cfg.Resume = true
 	}
 	r := recipe.Default()
 	switch file := c.String("recipe"); {

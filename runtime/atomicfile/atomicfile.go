@@ -16,18 +16,33 @@ import (
 // error, which names path, the old file is untouched.
 func Write(path string, b []byte) error {
 	if err := write(path, b); err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // it names the temporary file, which is no help
-		}
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return fmt.Errorf("cannot write %s: %w", path, bare(err))
 	}
 	return nil
 }
 
+// bare drops the name of the temporary file from an error, which is no help.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}
+
+// suffix ends the names of temporary files.
+const suffix = ".ortrain.tmp"
+
+// temporary is the pattern of the names of path's temporary files.
+func temporary(path string) string { return "." + filepath.Base(path) + ".*" + suffix }
+
 func write(path string, b []byte) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(dir, temporary(path))
 	if err != nil {
 		return err
 	}
@@ -50,10 +65,6 @@ func write(path string, b []byte) (err error) {
 		return err
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
-		var le *os.LinkError
-		if errors.As(err, &le) {
-			err = le.Err
-		}
 		return err
 	}
 	return syncDir(dir)

@@ -44,7 +44,7 @@ func Artifacts(c ArtifactsConfig) (*artifact.Manifest, error) {
 	if c.Out == "" {
 		return nil, errors.New("no folder to write given")
 	}
-	if err := checkOut(c.Out, false); err != nil {
+	if err := checkOut(c.Out, false, false); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{artifact.ManifestFile, artifact.StepFile, artifact.EvalFile, artifact.InferFile, guide.Document, guide.Python, guide.Node} {

@@ -16,13 +16,13 @@ import (
 
 // prepare checks and opens everything; the run folder is written to last.
 func (t *run) prepare() error {
-	c := t.cfg
-	if err := checkOut(c.Out, c.Resume); err != nil {
+	if err := t.claim(); err != nil {
 		return err
 	}
+	c := t.cfg
 	r := c.Recipe
 	if r == nil {
-		if !c.Resume {
+		if !c.Resume && !(c.ResumeAuto && exists(filepath.Join(c.Out, RecipeFile))) {
 			return errors.New("no recipe given")
 		}
 		var err error
@@ -92,18 +92,28 @@ func (t *run) prepare() error {
 		}
 	}
 	// A checkpoint that does not fit must be found before anything is written.
-	var saved *runtime.Checkpoint
-	if c.Resume {
-		if saved, err = runtime.ReadCheckpoint(filepath.Join(c.Out, CheckpointFile), set.Manifest); err != nil {
+	saved := t.resume.saved
+	switch {
+	case saved != nil:
+		if err := saved.Fit(t.resume.path, set.Manifest); err != nil {
 			return fmt.Errorf("cannot resume: %w", err)
 		}
-		if saved.RecipeHash != t.hash {
-			return fmt.Errorf("cannot resume: the recipe differs from the one in %s that the run began with; resume without changes, or start a new run", filepath.Join(c.Out, RecipeFile))
+		err = t.sameRecipe(saved.RecipeHash)
+	case c.Resume:
+		if saved, err = runtime.ReadCheckpoint(t.checkpointFile(), set.Manifest); err != nil {
+			return fmt.Errorf("cannot resume: %w%s", err, earlierHint(c.Out, err))
 		}
+		err = t.sameRecipe(saved.RecipeHash)
+	case c.ResumeAuto:
+		err = t.sameRecipe("")
+	}
+	if err != nil {
+		return err
 	}
 	if err := t.write(set); err != nil {
 		return err
 	}
+	t.resume.saved = nil // its memory is of use elsewhere
 	if err := t.open(saved); err != nil {
 		t.close()
 		return err
@@ -120,6 +130,19 @@ func (t *run) write(set *artifact.Set) error {
 	}
 	if err := os.MkdirAll(t.cfg.Out, 0o755); err != nil {
 		return fmt.Errorf("cannot make output folder %s: %w", t.cfg.Out, err)
+	}
+	if t.lock == nil {
+		if err := t.takeLock(); err != nil {
+			return err
+		}
+	}
+	if err := removeLeftovers(t.cfg.Out); err != nil {
+		return err
+	}
+	if t.cfg.ResumeAuto {
+		if err := t.resume.setAside(t.cfg.Out, t.cfg.Reporter.Note); err != nil {
+			return err
+		}
 	}
 	if err := set.Write(filepath.Join(t.cfg.Out, ArtifactsDir)); err != nil {
 		return err
@@ -166,7 +189,7 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	t.aside.begin(t.trainer.View(), t.trainer.Manifest().MovingCount())
 	if saved != nil {
 		if err := t.restore(saved); err != nil {
-			return fmt.Errorf("cannot resume: %s: %w", filepath.Join(t.cfg.Out, CheckpointFile), err)
+			return fmt.Errorf("cannot resume: %s: %w", t.checkpointFile(), err)
 		}
 	}
 	t.log, err = metrics.Open(filepath.Join(t.cfg.Out, MetricsFile), t.start.Epoch)

@@ -48,6 +48,9 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 			Left: t.left(epoch, step+1),
 		}
 		t.cfg.Reporter.Step(p)
+		if err := t.saveInTime(data.Position{Epoch: epoch, Batch: step + 1}); err != nil {
+			return Epoch{}, err
+		}
 	}
 	t.trained += time.Since(begun)
 	e := Epoch{Progress: p, HeldOut: t.heldName, Loading: supply.report(timing, before, time.Since(begun))}
@@ -70,7 +73,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		e.Top5 = float64(score.Top5) / float64(score.Samples)
 	}
 	e.Seconds = time.Since(begun).Seconds()
-	t.best = max(t.best, e.Top1)
+	improved := t.better(epoch, e.Top1)
 	if t.stopped = t.judge(epoch, e.TestLoss, e.Top1); t.stopped {
 		t.cfg.Reporter.Note(fmt.Sprintf("stopping early: no improvement since epoch %d", t.aside.stopping.BestEpoch+1))
 	}
@@ -85,7 +88,8 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 	}); err != nil {
 		return e, err
 	}
-	if n := epoch + 1; n%t.recipe.Checkpoint.Every == 0 || n == t.recipe.Epochs || n == t.cfg.StopAfter || t.stopped {
+	if n := epoch + 1; n%t.recipe.Checkpoint.Every == 0 || n == t.recipe.Epochs || n == t.cfg.StopAfter || t.stopped ||
+		improved && t.recipe.Checkpoint.KeepBest {
 		if err := t.checkpoint(data.Position{Epoch: n}); err != nil {
 			return e, err
 		}

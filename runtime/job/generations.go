@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -35,7 +36,7 @@ func GenerationDir(out string, g int) string {
 // reports.
 func (c Config) chain() *recipe.Recipe {
 	r := c.Recipe
-	if r == nil && c.Resume {
+	if r == nil && (c.Resume || c.ResumeAuto) {
 		r, _ = recipe.Load(filepath.Join(c.Out, RecipeFile))
 	}
 	if r == nil || r.Teacher.Generations < 2 {
@@ -48,8 +49,21 @@ func (c Config) chain() *recipe.Recipe {
 // complete are not trained again.
 func trainChain(ctx context.Context, c Config, r *recipe.Recipe) (Result, error) {
 	res := Result{Out: c.Out}
-	if err := checkOut(c.Out, c.Resume); err != nil {
+	if err := checkOut(c.Out, c.Resume, c.ResumeAuto); err != nil {
 		return res, err
+	}
+	var lock *runlock.Lock
+	defer func() { lock.Release() }()
+	claim := func() (err error) {
+		if lock == nil {
+			lock, err = runlock.Take(c.Out)
+		}
+		return err
+	}
+	if exists(c.Out) {
+		if err := claim(); err != nil {
+			return res, err
+		}
 	}
 	r, err := r.Resolve()
 	if err != nil {
@@ -58,7 +72,7 @@ func trainChain(ctx context.Context, c Config, r *recipe.Recipe) (Result, error)
 	if err := identifyTeachers(r); err != nil {
 		return res, err
 	}
-	if c.Resume {
+	if c.Resume || c.ResumeAuto && exists(filepath.Join(c.Out, RecipeFile)) {
 		if err := sameChain(c.Out, r); err != nil {
 			return res, err
 		}
@@ -66,7 +80,7 @@ func trainChain(ctx context.Context, c Config, r *recipe.Recipe) (Result, error)
 	var table [][]string
 	n := r.Teacher.Generations
 	for g := 1; g <= n; g++ {
-		sub, err := generation(c, r, g)
+		sub, err := generation(c, r, g, claim)
 		if err != nil {
 			return res, err
 		}
@@ -97,8 +111,9 @@ func trainChain(ctx context.Context, c Config, r *recipe.Recipe) (Result, error)
 	return res, atomicfile.Write(filepath.Join(c.Out, ModelFile), model)
 }
 
-// generation is the run of generation g of a chain whose recipe is resolved.
-func generation(c Config, chain *recipe.Recipe, g int) (Config, error) {
+// generation is the run of generation g of a chain whose recipe is resolved;
+// claim locks the chain's folder.
+func generation(c Config, chain *recipe.Recipe, g int, claim func() error) (Config, error) {
 	r, err := chain.Resolve() // a copy
 	if err != nil {
 		return c, err
@@ -128,6 +143,9 @@ func generation(c Config, chain *recipe.Recipe, g int) (Config, error) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return fmt.Errorf("cannot make output folder %s: %w", out, err)
 		}
+		if err := claim(); err != nil {
+			return err
+		}
 		return atomicfile.Write(filepath.Join(out, RecipeFile), text)
 	}
 	return c, nil
@@ -140,18 +158,7 @@ func sameChain(out string, r *recipe.Recipe) error {
 	if err != nil {
 		return fmt.Errorf("cannot resume: %w", err)
 	}
-	began, err := saved.Hash()
-	if err != nil {
-		return fmt.Errorf("cannot resume: %w", err)
-	}
-	now, err := r.Hash()
-	if err != nil {
-		return err
-	}
-	if began != now {
-		return fmt.Errorf("cannot resume: the recipe differs from the one in %s that the generations began with; resume without changes, or start a new run", path)
-	}
-	return nil
+	return differs(saved, r, path, true)
 }
 
 func writeGenerations(out string, table [][]string) error {

@@ -7,6 +7,7 @@
 //	recipe.yaml              the full resolved recipe
 //	artifacts/               step.onnx, eval.onnx, infer.onnx, manifest.json
 //	checkpoint.safetensors   the newest state, replaced atomically
+//	checkpoints/             the newest ones by their steps, and the best if kept
 //	metrics.csv              one row an epoch
 //	curves.png               loss, accuracy and learning rate
 //	model.onnx               the trained model, ready to deploy
@@ -41,6 +42,11 @@ type Config struct {
 	Out string
 	// Resume continues from the checkpoint in Out.
 	Resume bool
+	// ResumeAuto, instead of Resume, continues from the newest whole checkpoint
+	// in Out, with a note for each newer one that is damaged, and begins anew
+	// where there is none. A recipe that is given must be the one that the run
+	// began with.
+	ResumeAuto bool
 	// StopAfter ends the session once that many epochs of the run are
 	// complete, leaving a checkpoint to resume from; 0 means all.
 	StopAfter int
@@ -49,7 +55,8 @@ type Config struct {
 	// Reporter is told how the run goes; nil is silent.
 	Reporter Reporter
 
-	begin func() error // called before the run folder is written to
+	begin func() error         // called before the run folder is written to
+	clock func() time.Duration // that checkpoints are timed by; nil for the machine's
 }
 
 // Reporter receives a run's progress. Its methods are called one at a time and

@@ -3,7 +3,6 @@ package job
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/runtime"
@@ -28,6 +27,35 @@ type position struct {
 	// Deploy says which weights to export: "average", "best", or those that
 	// were trained.
 	Deploy string `json:"deploy,omitempty"`
+	// Best is the epoch with the best accuracy so far.
+	Best *bestMark `json:"best,omitempty"`
+}
+
+// bestMark says when the best accuracy was reached: after epoch Epoch, from 1,
+// and step Step.
+type bestMark struct {
+	Epoch int   `json:"epoch"`
+	Step  int64 `json:"step"`
+}
+
+// better takes note of the accuracy of a complete epoch (from 0) and tells
+// whether it is the best so far.
+func (t *run) better(epoch int, accuracy float64) bool {
+	// A checkpoint of an earlier version has an accuracy without a mark.
+	if !(accuracy > t.best) && (t.bestAt != nil || t.best > 0) {
+		return false
+	}
+	t.best = max(t.best, accuracy)
+	t.bestAt = &bestMark{epoch + 1, t.trainer.Steps()}
+	return true
+}
+
+// saveInTime saves the run between two steps if a checkpoint by time is due.
+func (t *run) saveInTime(at data.Position) error {
+	if !t.pace.due() {
+		return nil
+	}
+	return t.checkpoint(at)
 }
 
 // checkpoint saves the run at a position.
@@ -35,7 +63,7 @@ func (t *run) checkpoint(at data.Position) error {
 	c := t.trainer.Snapshot()
 	c.Epoch, c.Batch, c.Seed, c.RecipeHash, c.BestAccuracy = at.Epoch, at.Batch, t.recipe.Seed, t.hash, t.best
 	t.aside.save(c)
-	p := position{Stopped: t.stopped}
+	p := position{Stopped: t.stopped, Best: t.bestAt}
 	if at.Batch > 0 {
 		p.Sums = &t.sums
 	}
@@ -57,7 +85,15 @@ func (t *run) checkpoint(at data.Position) error {
 		return err
 	}
 	c.Schedule = string(text)
-	return runtime.WriteCheckpoint(filepath.Join(t.cfg.Out, CheckpointFile), t.trainer.Manifest(), c)
+	var best int64
+	if t.bestAt != nil {
+		best = t.bestAt.Step
+	}
+	if err := saveCheckpoint(t.cfg.Out, t.trainer.Manifest(), c, t.recipe.Checkpoint, best); err != nil {
+		return err
+	}
+	t.pace.saved()
+	return nil
 }
 
 func (t *run) restore(c *runtime.Checkpoint) error {
@@ -75,6 +111,7 @@ func (t *run) restore(c *runtime.Checkpoint) error {
 	if err != nil {
 		return err
 	}
+	t.bestAt = p.Best
 	if p.Sums != nil {
 		t.sums = *p.Sums
 	}

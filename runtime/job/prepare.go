@@ -12,6 +12,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/network"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/strict"
@@ -133,15 +134,16 @@ func modelInfo(r *recipe.Recipe, d *data.Dataset) runtime.ModelInfo {
 }
 
 // checkOut refuses a run folder that would be overwritten, or that cannot be
-// one. It creates nothing.
-func checkOut(dir string, resume bool) error {
+// one. It creates nothing. A run that may resume takes a folder as it is; only
+// one that must needs it to be there.
+func checkOut(dir string, must, may bool) error {
 	if dir == "" {
 		return errors.New("no output folder given")
 	}
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if resume {
+		if must {
 			return fmt.Errorf("cannot resume: there is no run at %s", dir)
 		}
 		return nil
@@ -150,11 +152,14 @@ func checkOut(dir string, resume bool) error {
 	case !st.IsDir():
 		return fmt.Errorf("output folder %s is a file; give a folder", dir)
 	}
-	if resume {
+	if must || may {
 		return nil
 	}
 	for _, name := range []string{RecipeFile, CheckpointFile, ArtifactsDir, MetricsFile, ModelFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			if err := runlock.Check(dir); err != nil {
+				return err
+			}
 			return fmt.Errorf("%s holds a run already (%s); continue it with --resume, or give another folder", dir, name)
 		}
 	}

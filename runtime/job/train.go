@@ -13,6 +13,7 @@ import (
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/recipe"
 	"github.com/ortrain/ortrain/tricks/schedule"
 )
@@ -33,6 +34,9 @@ type run struct {
 	log       *metrics.Log
 	perEpoch  int
 	best      float64
+	bestAt    *bestMark // nil before the first epoch is complete
+	pace      pace
+	lock      *runlock.Lock
 	aside     aside
 	teachers  *runtime.Ensemble // nil without
 	cache     *answerCache      // of the teachers' answers; nil without
@@ -40,6 +44,7 @@ type run struct {
 	stopped   bool              // the stopping rule has ended the run
 	trained   time.Duration     // time of this session's training, without evaluation
 	initial   *artifact.State   // what a new run starts from; nil for the manifest's own
+	resume    resumption        // what --resume auto found
 
 	start    data.Position
 	sums     sums
@@ -83,6 +88,7 @@ func (t *run) close() {
 	if t.evaluator != nil {
 		t.evaluator.Close()
 	}
+	t.lock.Release()
 }
 
 func (t *run) plan() Plan {
@@ -102,6 +108,7 @@ func (t *run) plan() Plan {
 // train runs the epochs that are left.
 func (t *run) train(ctx context.Context) (Result, error) {
 	t.begun = time.Now()
+	t.pace = newPace(t.recipe.Checkpoint.Minutes, t.cfg.clock)
 	t.cfg.Reporter.Start(t.plan())
 	last := t.recipe.Epochs
 	if s := t.cfg.StopAfter; s > 0 {
