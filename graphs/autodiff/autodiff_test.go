@@ -56,6 +56,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestCast: behind a cast gradients are float16, before it float32.
+func TestCast(t *testing.T) {
+	g := ir.New("g")
+	x := g.Input("x", ir.F32(2, 3))
+	h := g.One("h", ir.Cast{To: ir.Float16}, x)
+	y := g.One("y", ir.Cast{To: ir.Float32}, g.One("relu", ir.Unary{F: ir.Relu}, h))
+	grads, err := autodiff.Gradients(g, total(g, y), nil, []*ir.Value{x, h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grads[0].DType != ir.Float32 || grads[1].DType != ir.Float16 {
+		t.Errorf("gradients are %v and %v", grads[0], grads[1])
+	}
+}
+
 // TestOnlyWhatIsAskedFor: the images get no gradient, a value that has no
 // influence gets zeros, and a value asked for twice gets the same gradient.
 func TestOnlyWhatIsAskedFor(t *testing.T) {

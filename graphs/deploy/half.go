@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ortrain/ortrain/graphs/half"
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
@@ -123,7 +124,7 @@ func toHalf(t *onnx.TensorProto) error {
 	}
 	raw := make([]byte, 2*len(v))
 	for i, x := range v {
-		h := Half(x)
+		h := half.Bits(x)
 		if h&0x7fff == 0x7c00 && !math.IsInf(float64(x), 0) {
 			return fmt.Errorf("tensor %q holds %g, which float16 cannot (its largest number is 65504)", t.GetName(), x)
 		}
@@ -131,53 +132,4 @@ func toHalf(t *onnx.TensorProto) error {
 	}
 	t.DataType, t.RawData, t.FloatData = int32(onnx.TensorProto_FLOAT16), raw, nil
 	return nil
-}
-
-// Half returns the float16 nearest to x, ties to even, as its bits.
-func Half(x float32) uint16 {
-	b := math.Float32bits(x)
-	sign := uint16(b >> 16 & 0x8000)
-	exp, man := int(b>>23&0xff), b&0x7fffff
-	switch {
-	case exp == 0xff && man != 0:
-		return sign | 0x7e00
-	case exp == 0xff:
-		return sign | 0x7c00
-	}
-	e := exp - 127 + 15
-	shift := 13
-	if e < 1 {
-		if e < -10 {
-			return sign
-		}
-		// A subnormal: the leading one joins the digits.
-		man |= 0x800000
-		shift += 1 - e
-		e = 0
-	}
-	h := uint32(e)<<10 + man>>shift
-	if rest, half := man&(1<<shift-1), uint32(1)<<(shift-1); rest > half || rest == half && h&1 == 1 {
-		h++ // a carry moves on into the exponent, up to infinity
-	}
-	if h >= 0x7c00 {
-		return sign | 0x7c00
-	}
-	return sign | uint16(h)
-}
-
-// FromHalf returns the value of a float16 given as its bits.
-func FromHalf(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp, man := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch {
-	case exp == 0x1f:
-		return math.Float32frombits(sign | 0x7f800000 | man<<13)
-	case exp == 0:
-		v := float32(man) / (1 << 24)
-		if sign != 0 {
-			v = -v
-		}
-		return v
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
 }

@@ -84,9 +84,9 @@ func (ClipGrad) Kind() string { return "ClipGrad" }
 
 func (ClipGrad) Infer(in []Type) ([]Type, error) { return alike(in, 2) }
 
-// alike checks n inputs of one shape, which is the output's.
+// alike checks n inputs of one float type and shape, which are the output's.
 func alike(in []Type, n int) ([]Type, error) {
-	if err := arity(in, n); err != nil {
+	if _, err := uniform(in, n); err != nil {
 		return nil, err
 	}
 	for _, t := range in[1:] {

@@ -19,7 +19,7 @@ func Permute(axes ...int) Transpose {
 func (Transpose) Kind() string { return "Transpose" }
 
 func (o Transpose) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	s := in[0].Shape
@@ -35,7 +35,7 @@ func (o Transpose) Infer(in []Type) ([]Type, error) {
 		seen |= 1 << p
 		out[i] = s[p]
 	}
-	return []Type{{Float32, out}}, nil
+	return []Type{{in[0].DType, out}}, nil
 }
 
 // Inverse returns the permutation that undoes o on values of the given rank.
@@ -64,12 +64,12 @@ func (Expand) Kind() string { return "Expand" }
 func (o Expand) Shape() Shape { return Reshape{To: o.To}.Shape() }
 
 func (o Expand) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	to := o.Shape()
 	if s, err := Broadcasted(in[0].Shape, to); err != nil || !s.Equal(to) {
 		return nil, fmt.Errorf("%v does not expand to %v", in[0].Shape, to)
 	}
-	return []Type{{Float32, to}}, nil
+	return []Type{{in[0].DType, to}}, nil
 }

@@ -72,7 +72,8 @@ type Conv struct{ ConvAttr }
 func (Conv) Kind() string { return "Conv" }
 
 func (o Conv) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2+len(in)/3); err != nil {
+	dtype, err := uniform(in, 2+len(in)/3)
+	if err != nil {
 		return nil, err
 	}
 	x, w := in[0].Shape, in[1].Shape
@@ -83,7 +84,7 @@ func (o Conv) Infer(in []Type) ([]Type, error) {
 	if len(in) == 3 && !in[2].Shape.Equal(Shape{w[0]}) {
 		return nil, fmt.Errorf("bias %v does not fit weights %v", in[2].Shape, w)
 	}
-	return []Type{F32(x[0], w[0], out[0], out[1])}, nil
+	return []Type{{dtype, Shape{x[0], w[0], out[0], out[1]}}}, nil
 }
 
 // check validates x N×C×H×W against w O×I×kh×kw and returns the output size.
@@ -110,7 +111,8 @@ type ConvGradInput struct {
 func (ConvGradInput) Kind() string { return "ConvGradInput" }
 
 func (o ConvGradInput) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	dtype, err := uniform(in, 2)
+	if err != nil {
 		return nil, err
 	}
 	dy, w := in[0].Shape, in[1].Shape
@@ -125,11 +127,11 @@ func (o ConvGradInput) Infer(in []Type) ([]Type, error) {
 	if want := (Shape{x[0], w[0], out[0], out[1]}); !dy.Equal(want) {
 		return nil, fmt.Errorf("gradient is %v, want %v", dy, want)
 	}
-	return []Type{{Float32, x}}, nil
+	return []Type{{dtype, x}}, nil
 }
 
 // ConvGradWeight is the gradient of Conv with respect to w: from dy N×O×oh×ow
-// and x N×C×H×W it returns dw O×(C/Groups)×Kernel[0]×Kernel[1].
+// and x N×C×H×W it returns dw O×(C/Groups)×Kernel[0]×Kernel[1], float32.
 type ConvGradWeight struct {
 	ConvAttr
 	Kernel [2]int
@@ -138,7 +140,7 @@ type ConvGradWeight struct {
 func (ConvGradWeight) Kind() string { return "ConvGradWeight" }
 
 func (o ConvGradWeight) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	if _, err := uniform(in, 2); err != nil {
 		return nil, err
 	}
 	dy, x := in[0].Shape, in[1].Shape

@@ -20,14 +20,15 @@ type Binary struct{ F BinaryKind }
 func (o Binary) Kind() string { return string(o.F) }
 
 func (o Binary) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	dtype, err := uniform(in, 2)
+	if err != nil {
 		return nil, err
 	}
 	s, err := Broadcasted(in[0].Shape, in[1].Shape)
 	if err != nil {
 		return nil, err
 	}
-	return []Type{{Float32, s}}, nil
+	return []Type{{dtype, s}}, nil
 }
 
 // Broadcasted returns the common shape of a and b under NumPy's rules.
@@ -69,7 +70,7 @@ type Unary struct{ F UnaryKind }
 func (o Unary) Kind() string { return string(o.F) }
 
 func (o Unary) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	return in[:1:1], nil
@@ -82,7 +83,7 @@ type ReluGrad struct{}
 func (ReluGrad) Kind() string { return "ReluGrad" }
 
 func (ReluGrad) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	if _, err := uniform(in, 2); err != nil {
 		return nil, err
 	}
 	if !in[0].Shape.Equal(in[1].Shape) {

@@ -24,6 +24,8 @@ const (
 	Float32 DType = iota
 	Uint8
 	Int64
+	// Float16 is IEEE half precision: 11 significant bits, at most 65504.
+	Float16
 )
 
 func (d DType) String() string {
@@ -34,6 +36,8 @@ func (d DType) String() string {
 		return "uint8"
 	case Int64:
 		return "int64"
+	case Float16:
+		return "float16"
 	}
 	return fmt.Sprintf("dtype(%d)", uint8(d))
 }
@@ -92,8 +96,9 @@ type Value struct {
 	// Node computes the value as its output number Index.
 	Node  *Node
 	Index int
-	// Data are a constant's elements, float32 only. An anonymous constant may
-	// be merged with others of the same content.
+	// Data are a constant's elements, rounded to float16 when they are written
+	// if that is its type. An anonymous constant may be merged with others of
+	// the same content.
 	Data      []float32
 	Anonymous bool
 }
@@ -279,17 +284,4 @@ func (g *Graph) Uses() map[*Value][]*Node {
 		}
 	}
 	return uses
-}
-
-// arity reports a wrong number of inputs, or one that is not float32.
-func arity(in []Type, want int) error {
-	if len(in) != want {
-		return fmt.Errorf("takes %d inputs, have %d", want, len(in))
-	}
-	for i, t := range in {
-		if t.DType != Float32 {
-			return fmt.Errorf("input %d is %v, want float32", i, t.DType)
-		}
-	}
-	return nil
 }

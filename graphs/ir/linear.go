@@ -8,7 +8,8 @@ type MatMul struct{ TransA, TransB bool }
 func (MatMul) Kind() string { return "MatMul" }
 
 func (o MatMul) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	dtype, err := uniform(in, 2)
+	if err != nil {
 		return nil, err
 	}
 	a, b := in[0].Shape, in[1].Shape
@@ -26,7 +27,7 @@ func (o MatMul) Infer(in []Type) ([]Type, error) {
 	if k != k2 {
 		return nil, fmt.Errorf("inner dimensions of %v and %v differ", a, b)
 	}
-	return []Type{F32(m, n)}, nil
+	return []Type{{dtype, Shape{m, n}}}, nil
 }
 
 // Gemm is Alpha·a·b + Beta·c for three matrices, a and b transposed first where
@@ -39,7 +40,7 @@ type Gemm struct {
 func (Gemm) Kind() string { return "Gemm" }
 
 func (o Gemm) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 3); err != nil {
+	if _, err := uniform(in, 3); err != nil {
 		return nil, err
 	}
 	out, err := MatMul{o.TransA, o.TransB}.Infer(in[:2])
@@ -60,7 +61,8 @@ type BatchMatMul struct{ TransA, TransB bool }
 func (BatchMatMul) Kind() string { return "BatchMatMul" }
 
 func (o BatchMatMul) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 2); err != nil {
+	dtype, err := uniform(in, 2)
+	if err != nil {
 		return nil, err
 	}
 	a, b := in[0].Shape, in[1].Shape
@@ -76,11 +78,11 @@ func (o BatchMatMul) Infer(in []Type) ([]Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Type{{Float32, append(lead, matrix[0].Shape...)}}, nil
+	return []Type{{dtype, append(lead, matrix[0].Shape...)}}, nil
 }
 
 // Sum adds up over the given axes (a bit set: bit i is
-// axis i). Kept axes have size 1 when Keep is set.
+// axis i), in float32. Kept axes have size 1 when Keep is set.
 type Sum struct {
 	Axes uint
 	Keep bool
@@ -98,7 +100,7 @@ func Axes(axes ...int) uint {
 func (Sum) Kind() string { return "Sum" }
 
 func (o Sum) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	s := in[0].Shape

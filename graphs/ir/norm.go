@@ -73,9 +73,16 @@ func (o LayerNorm) Infer(in []Type) ([]Type, error) {
 	return []Type{in[0], {Float32, s}, {Float32, s}}, nil
 }
 
-// channelled checks n inputs: the first maps of rank 4, the rest [C].
+// channelled checks n inputs: the first maps of one float type and rank 4, the
+// rest float32 [C].
 func channelled(in []Type, n, maps int) error {
-	if err := arity(in, n); err != nil {
+	if len(in) != n {
+		return fmt.Errorf("takes %d inputs, have %d", n, len(in))
+	}
+	if _, err := uniform(in[:maps], maps); err != nil {
+		return err
+	}
+	if err := arity(in[maps:], n-maps); err != nil {
 		return err
 	}
 	for _, t := range in[:maps] {

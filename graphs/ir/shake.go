@@ -11,7 +11,7 @@ type Shake struct{}
 func (Shake) Kind() string { return "Shake" }
 
 func (Shake) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 3); err != nil {
+	if _, err := uniform(in, 3); err != nil {
 		return nil, err
 	}
 	x, f := in[0].Shape, in[1].Shape

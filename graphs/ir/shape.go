@@ -43,14 +43,14 @@ func (o Reshape) Shape() Shape {
 }
 
 func (o Reshape) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	s := o.Shape()
 	if s.Size() != in[0].Shape.Size() {
 		return nil, fmt.Errorf("%v does not reshape to %v", in[0].Shape, s)
 	}
-	return []Type{{Float32, s}}, nil
+	return []Type{{in[0].DType, s}}, nil
 }
 
 // Slice takes Size[i] elements from Start[i] in steps of Step[i] on each axis i
@@ -81,14 +81,14 @@ func (o Slice) fits(s Shape) error {
 }
 
 func (o Slice) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	s := in[0].Shape
 	if err := o.fits(s); err != nil {
 		return nil, err
 	}
-	return []Type{F32(o.Size[:len(s)]...)}, nil
+	return []Type{{in[0].DType, o.Size[:len(s)]}}, nil
 }
 
 // SliceGrad is the gradient of Slice: it spreads dy over zeros of the shape
@@ -101,7 +101,7 @@ type SliceGrad struct {
 func (SliceGrad) Kind() string { return "SliceGrad" }
 
 func (o SliceGrad) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	dy := in[0].Shape
@@ -112,7 +112,7 @@ func (o SliceGrad) Infer(in []Type) ([]Type, error) {
 	if err := o.fits(x); err != nil {
 		return nil, err
 	}
-	return []Type{F32(x...)}, nil
+	return []Type{{in[0].DType, x}}, nil
 }
 
 // Pad surrounds the input by zeros: Before[i] and After[i] elements on axis i.
@@ -121,7 +121,7 @@ type Pad struct{ Before, After [MaxRank]int }
 func (Pad) Kind() string { return "Pad" }
 
 func (o Pad) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	s := in[0].Shape
@@ -135,7 +135,7 @@ func (o Pad) Infer(in []Type) ([]Type, error) {
 		}
 		out[i] += o.Before[i] + o.After[i]
 	}
-	return []Type{F32(out...)}, nil
+	return []Type{{in[0].DType, out}}, nil
 }
 
 // Concat joins tensors along Axis; the others are equal. The zero value joins
@@ -148,7 +148,7 @@ func (o Concat) Infer(in []Type) ([]Type, error) {
 	if len(in) == 0 {
 		return nil, fmt.Errorf("takes at least one input")
 	}
-	if err := arity(in, len(in)); err != nil {
+	if _, err := uniform(in, len(in)); err != nil {
 		return nil, err
 	}
 	first := in[0].Shape
@@ -169,7 +169,7 @@ func (o Concat) Infer(in []Type) ([]Type, error) {
 			}
 		}
 	}
-	return []Type{F32(out...)}, nil
+	return []Type{{in[0].DType, out}}, nil
 }
 
 // Range takes size elements from start on along an axis, and the others whole.
@@ -188,13 +188,13 @@ type Split struct{ Parts []Shape }
 func (Split) Kind() string { return "Split" }
 
 func (o Split) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	out := make([]Type, len(o.Parts))
 	n := 0
 	for i, s := range o.Parts {
-		out[i] = Type{Float32, s}
+		out[i] = Type{in[0].DType, s}
 		n += s.Size()
 	}
 	if len(in[0].Shape) != 1 || in[0].Shape[0] != n {

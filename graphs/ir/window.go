@@ -36,8 +36,9 @@ func (a PoolAttr) OutSize(in [2]int) ([2]int, error) {
 	return out, nil
 }
 
-// result returns the type of the pooled x N×C×H×W.
-func (a PoolAttr) result(x Shape) (Type, error) {
+// result returns the type of the pooled N×C×H×W map.
+func (a PoolAttr) result(t Type) (Type, error) {
+	x := t.Shape
 	if len(x) != 4 {
 		return Type{}, fmt.Errorf("input %v must have rank 4", x)
 	}
@@ -45,7 +46,7 @@ func (a PoolAttr) result(x Shape) (Type, error) {
 	if err != nil {
 		return Type{}, err
 	}
-	return F32(x[0], x[1], out[0], out[1]), nil
+	return Type{t.DType, Shape{x[0], x[1], out[0], out[1]}}, nil
 }
 
 // MaxPool takes the largest element of each window of x N×C×H×W. Padding never
@@ -55,10 +56,10 @@ type MaxPool struct{ PoolAttr }
 func (MaxPool) Kind() string { return "MaxPool" }
 
 func (o MaxPool) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
-	y, err := o.result(in[0].Shape)
+	y, err := o.result(in[0])
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +74,10 @@ type MaxPoolGrad struct{ PoolAttr }
 func (MaxPoolGrad) Kind() string { return "MaxPoolGrad" }
 
 func (o MaxPoolGrad) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 3); err != nil {
+	if _, err := uniform(in, 3); err != nil {
 		return nil, err
 	}
-	y, err := o.result(in[1].Shape)
+	y, err := o.result(in[1])
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +98,10 @@ type AvgPool struct {
 func (AvgPool) Kind() string { return "AvgPool" }
 
 func (o AvgPool) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
-	y, err := o.result(in[0].Shape)
+	y, err := o.result(in[0])
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ type AvgPoolGrad struct {
 func (AvgPoolGrad) Kind() string { return "AvgPoolGrad" }
 
 func (o AvgPoolGrad) Infer(in []Type) ([]Type, error) {
-	if err := arity(in, 1); err != nil {
+	if _, err := uniform(in, 1); err != nil {
 		return nil, err
 	}
 	dy := in[0].Shape
@@ -141,12 +142,12 @@ func (o AvgPoolGrad) Infer(in []Type) ([]Type, error) {
 		return nil, fmt.Errorf("gradient %v must have rank 4", dy)
 	}
 	x := Shape{dy[0], dy[1], o.Input[0], o.Input[1]}
-	y, err := o.result(x)
+	y, err := o.result(Type{in[0].DType, x})
 	if err != nil {
 		return nil, err
 	}
 	if !dy.Equal(y.Shape) {
 		return nil, fmt.Errorf("gradient is %v, want %v", dy, y.Shape)
 	}
-	return []Type{{Float32, x}}, nil
+	return []Type{{in[0].DType, x}}, nil
 }

@@ -2,6 +2,7 @@ package lower
 
 import (
 	"math"
+	"slices"
 
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -95,9 +96,13 @@ func init() {
 	})
 }
 
+// inHalf lists the operators here that compute in float16 if their values are.
+// The others are chains, of which float16 would round every link.
+var inHalf = []string{"Sigmoid", "HardSigmoid", "Clip", "ClipGrad"}
+
 // elementwise registers an operator on tensors of one shape for both layouts.
 func elementwise(kind string, emit func(e *Emitter, n *ir.Node, in []string, out string)) {
-	register(kind, form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register(kind, form{name: "direct", half: slices.Contains(inHalf, kind), emit: func(e *Emitter, n *ir.Node) bool {
 		emit(e, n, e.inputs(n), e.out(n.Out[0]))
 		return true
 	}})

@@ -9,7 +9,7 @@ import (
 // repeated values, stacks of matrices, norms over the last axis.
 
 func init() {
-	register("Transpose", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Transpose", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		perm := make([]int64, len(n.In[0].Shape))
 		for i := range perm {
 			perm[i] = int64(n.Op.(ir.Transpose).Perm[i])
@@ -17,8 +17,8 @@ func init() {
 		e.emit("Transpose", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInts("perm", perm...))
 		return true
 	}})
-	register("Expand", form{name: "direct", emit: emitExpand})
-	register("BatchMatMul", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Expand", form{name: "direct", half: true, emit: emitExpand})
+	register("BatchMatMul", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.BatchMatMul)
 		if !op.TransA && !op.TransB {
 			e.emit("MatMul", e.inputs(n), []string{e.out(n.Out[0])})

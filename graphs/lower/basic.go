@@ -7,18 +7,18 @@ import (
 
 func init() {
 	for _, f := range []ir.BinaryKind{ir.Add, ir.Sub, ir.Mul, ir.Div, ir.Max, ir.Min} {
-		register(string(f), form{name: "direct", emit: direct(string(f))})
+		register(string(f), form{name: "direct", half: true, emit: direct(string(f))})
 	}
 	for _, f := range []ir.UnaryKind{ir.Relu, ir.Neg, ir.Sqrt, ir.Exp, ir.Log, ir.Abs, ir.Sign, ir.Tanh} {
-		register(string(f), form{name: "direct", emit: direct(string(f))})
+		register(string(f), form{name: "direct", half: true, emit: direct(string(f))})
 	}
-	register("MatMul", form{name: "gemm", emit: func(e *Emitter, n *ir.Node) bool {
+	register("MatMul", form{name: "gemm", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.MatMul)
 		e.emit("Gemm", e.inputs(n), []string{e.out(n.Out[0])},
 			onnx.AttrInt("transA", flag(op.TransA)), onnx.AttrInt("transB", flag(op.TransB)))
 		return true
 	}})
-	register("Gemm", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Gemm", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.Gemm)
 		e.emit("Gemm", e.inputs(n), []string{e.out(n.Out[0])},
 			onnx.AttrInt("transA", flag(op.TransA)), onnx.AttrInt("transB", flag(op.TransB)),
@@ -37,7 +37,7 @@ func init() {
 			onnx.AttrInt("keepdims", flag(op.Keep)))
 		return true
 	}})
-	register("Reshape", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Reshape", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.Reshape)
 		from, to := n.In[0].Shape, op.Shape()
 		if e.g.DynamicBatch && op.Batch > 0 {
@@ -48,21 +48,21 @@ func init() {
 		e.emit("Reshape", []string{e.in(n.In[0]), e.ints(to...)}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("Pad", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Pad", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op, rank := n.Op.(ir.Pad), len(n.In[0].Shape)
 		pads := append(append([]int(nil), op.Before[:rank]...), op.After[:rank]...)
 		e.emit("Pad", []string{e.in(n.In[0]), e.ints(pads...)}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("Concat", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Concat", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Concat", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", int64(n.Op.(ir.Concat).Axis)))
 		return true
 	}})
-	register("Shake", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Shake", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Mul", []string{e.in(n.In[0]), e.in(n.In[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("Split", form{name: "direct", emit: emitSplit})
+	register("Split", form{name: "direct", half: true, emit: emitSplit})
 	register("Runs", form{name: "direct", emit: emitRuns})
 }
 

@@ -88,7 +88,7 @@ func init() {
 // blockable reports whether v has a blocked layout.
 func (e *Emitter) blockable(v *ir.Value) bool {
 	b := e.opts.Block
-	return b > 0 && !e.g.DynamicBatch && len(v.Shape) == 4 && v.Shape[1]%b == 0
+	return b > 0 && v.DType == ir.Float32 && !e.g.DynamicBatch && len(v.Shape) == 4 && v.Shape[1]%b == 0
 }
 
 // isBlocked reports whether v exists in blocks.

@@ -6,13 +6,13 @@ import (
 )
 
 func init() {
-	register("Conv", form{name: "conv", emit: func(e *Emitter, n *ir.Node) bool {
+	register("Conv", form{name: "conv", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		a := n.Op.(ir.Conv).ConvAttr
 		e.emit("Conv", e.inputs(n), []string{e.out(n.Out[0])}, convAttrs(a)...)
 		return true
 	}})
-	register("ConvGradInput", form{name: "conv_flipped", emit: emitConvFlipped})
-	register("ConvGradInput", form{name: "conv_transpose", rank: worse(1), emit: emitConvTranspose})
+	register("ConvGradInput", form{name: "conv_flipped", half: true, emit: emitConvFlipped})
+	register("ConvGradInput", form{name: "conv_transpose", rank: worse(1), half: true, emit: emitConvTranspose})
 }
 
 func convAttrs(a ir.ConvAttr) []*onnx.AttributeProto {

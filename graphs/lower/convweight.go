@@ -13,10 +13,10 @@ import (
 // forms differ in what they copy to turn it into matrix products.
 
 func init() {
-	register("ConvGradWeight", form{name: "pointwise", rank: worse(0), emit: emitWeightPointwise})
-	register("ConvGradWeight", form{name: "shifts", rank: worse(0.7), emit: emitWeightShifts})
-	register("ConvGradWeight", form{name: "taps", rank: worse(2), emit: emitWeightTaps})
-	register("ConvGradWeight", form{name: "big_filter", rank: worse(3), emit: emitWeightBigFilter})
+	register("ConvGradWeight", form{name: "pointwise", rank: worse(0), half: true, emit: emitWeightPointwise})
+	register("ConvGradWeight", form{name: "shifts", rank: worse(0.7), half: true, emit: emitWeightShifts})
+	register("ConvGradWeight", form{name: "taps", rank: worse(2), half: true, emit: emitWeightTaps})
+	register("ConvGradWeight", form{name: "big_filter", rank: worse(3), half: true, emit: emitWeightBigFilter})
 }
 
 // emitWeightPointwise: a 1×1 kernel without padding needs no copies, or one
@@ -37,10 +37,10 @@ func emitWeightPointwise(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
-// imageProducts emits Σ_n a[n]·b[n]ᵀ for a N×A×P and b N×B×P: A×B.
+// imageProducts emits Σ_n a[n]·b[n]ᵀ for a N×A×P and b N×B×P: A×B, float32.
 func (e *Emitter) imageProducts(a, b string) string {
 	prod := e.do("com.microsoft:FusedMatMul", []string{a, b}, onnx.AttrInt("transB", 1))
-	return e.do("ReduceSum", []string{prod, e.ints(0)}, onnx.AttrInt("keepdims", 0))
+	return e.do("ReduceSum", []string{e.float32(prod), e.ints(0)}, onnx.AttrInt("keepdims", 0))
 }
 
 // tapSlice emits the part of the padded input that tap (i, j) reads: as many
@@ -140,7 +140,7 @@ func emitWeightTaps(e *Emitter, n *ir.Node) bool {
 	b := e.join(taps) // (N·G)×(kh·kw·in)×P
 	a := e.reshape(e.in(n.In[0]), dy[0]*groups, out, p)
 	prod := e.do("com.microsoft:FusedMatMul", []string{a, b}, onnx.AttrInt("transB", 1))
-	d := e.do("ReduceSum", []string{e.reshape(prod, x[0], groups*out*kh*kw*in), e.ints(0)}, onnx.AttrInt("keepdims", 0))
+	d := e.do("ReduceSum", []string{e.reshape(e.float32(prod), x[0], groups*out*kh*kw*in), e.ints(0)}, onnx.AttrInt("keepdims", 0))
 	d = e.reshape(d, groups*out, kh, kw, in)
 	e.emit("Transpose", []string{d}, []string{e.out(n.Out[0])}, onnx.AttrInts("perm", 0, 3, 1, 2))
 	return true
@@ -164,7 +164,7 @@ func emitWeightBigFilter(e *Emitter, n *ir.Node) bool {
 	}
 	xt := e.do("Transpose", []string{e.in(n.In[1])}, swap)
 	dyt := e.do("Transpose", []string{e.in(n.In[0])}, swap)
-	d := e.do("Conv", []string{xt, dyt}, convAttrs(a)...) // C×O×≥kh×≥kw
+	d := e.float32(e.do("Conv", []string{xt, dyt}, convAttrs(a)...)) // C×O×≥kh×≥kw
 	// Input rows that the forward stride left unread add taps beyond the kernel.
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(2, 3)})

@@ -10,15 +10,15 @@ import (
 // they keep the input channels of the network out of the sum.
 
 func init() {
-	register("ConvGradWeight", form{name: "interleaved", emit: emitWeightInterleaved, rank: func(n *ir.Node, _ Options) float64 {
+	register("ConvGradWeight", form{name: "interleaved", half: true, emit: emitWeightInterleaved, rank: func(n *ir.Node, _ Options) float64 {
 		op := n.Op.(ir.ConvGradWeight)
 		if op.Stride != [2]int{1, 1} {
 			return 0.9
 		}
 		return 0.4
 	}})
-	register("ConvGradWeight", form{name: "stacked", emit: emitWeightStacked, rank: worse(0.5)})
-	register("ConvGradWeight", form{name: "depth", emit: emitWeightDepth, rank: worse(0.8)})
+	register("ConvGradWeight", form{name: "stacked", half: true, emit: emitWeightStacked, rank: worse(0.5)})
+	register("ConvGradWeight", form{name: "depth", half: true, emit: emitWeightDepth, rank: worse(0.8)})
 }
 
 // emitWeightInterleaved views x, channels last, as maps of width W·C: a filter
@@ -43,7 +43,7 @@ func emitWeightInterleaved(e *Emitter, n *ir.Node) bool {
 		Stride: [2]int{1, 1}, Dilation: [2]int{op.Stride[0], op.Stride[1] * in}, Groups: 1,
 		Pad: [4]int{op.Pad[0], op.Pad[1] * in, op.Pad[2], op.Pad[3] * in},
 	})...)
-	d = e.reshape(d, dy[1], size[0], size[1], in)
+	d = e.reshape(e.float32(d), dy[1], size[0], size[1], in)
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(1, 2)})
 	}
@@ -73,7 +73,7 @@ func emitWeightStacked(e *Emitter, n *ir.Node) bool {
 	filter := e.do("Concat", []string{up, dt, down}, onnx.AttrInt("axis", 0))
 	d := e.do("Conv", []string{e.reshape(e.in(n.In[1]), 1, batch, in*h, w), filter},
 		onnx.AttrInts("strides", int64(h), 1), onnx.AttrInts("pads", 0, 1, 0, 1))
-	d = e.reshape(d, 3, out, in, 3)
+	d = e.reshape(e.float32(d), 3, out, in, 3)
 	e.emit("Transpose", []string{d}, []string{e.out(n.Out[0])}, onnx.AttrInts("perm", 1, 2, 0, 3))
 	return true
 }
@@ -100,6 +100,7 @@ func emitWeightDepth(e *Emitter, n *ir.Node) bool {
 		onnx.AttrInts("strides", 1, int64(op.Dilation[0]), int64(op.Dilation[1])),
 		onnx.AttrInts("dilations", 1, int64(op.Stride[0]), int64(op.Stride[1])),
 		onnx.AttrInts("pads", 0, int64(p[0]), int64(p[1]), 0, int64(p[2]), int64(p[3])))
+	d = e.float32(d)
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(3, 4)})
 	}

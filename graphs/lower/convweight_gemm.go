@@ -6,7 +6,7 @@ import (
 )
 
 func init() {
-	register("ConvGradWeight", form{name: "skew", emit: emitWeightSkew, rank: func(n *ir.Node, _ Options) float64 {
+	register("ConvGradWeight", form{name: "skew", half: true, emit: emitWeightSkew, rank: func(n *ir.Node, _ Options) float64 {
 		// Best on large maps, where one row more or less costs little.
 		if n.In[0].Shape[3] >= 24 {
 			return 0.2
@@ -49,8 +49,9 @@ func emitWeightSkew(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
-// zeros emits a shared tensor of zeros, made at load time.
+// zeros emits a shared tensor of zeros, made at load time, of the type that the
+// present form computes in.
 func (e *Emitter) zeros(shape ...int) string {
-	return e.once("zeros", "ConstantOfShape", []string{e.ints(shape...)},
-		onnx.AttrTensor("value", onnx.Floats("", []int64{1}, []float32{0})))
+	return e.once("zeros "+e.elem().String(), "ConstantOfShape", []string{e.ints(shape...)},
+		onnx.AttrTensor("value", numbers(e.elem(), "", ir.Shape{1}, []float32{0})))
 }

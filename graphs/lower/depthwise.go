@@ -15,11 +15,11 @@ import (
 // places. The images are then added up.
 
 func init() {
-	register("ConvGradWeight", form{name: "depthwise", rank: worse(0.1), emit: emitWeightDepthwise})
+	register("ConvGradWeight", form{name: "depthwise", rank: worse(0.1), half: true, emit: emitWeightDepthwise})
 	register("ConvGradWeight", form{name: "blocked_depthwise", rank: worse(-1), emit: emitWeightDepthwiseBlocked})
 	register("ConvGradWeight", form{name: "blocked_narrow", rank: worse(-1), emit: emitWeightNarrowBlocked})
 	register("ConvGradWeight", form{name: "blocked_groups", rank: worse(-1), emit: emitWeightGroupsBlocked})
-	register("ConvGradInput", form{name: "spread", rank: worse(2), emit: emitConvSpread})
+	register("ConvGradInput", form{name: "spread", rank: worse(2), half: true, emit: emitConvSpread})
 	register("ConvGradInput", form{name: "blocked_spread", rank: worse(-0.4), emit: emitConvSpreadBlocked})
 }
 
@@ -44,7 +44,7 @@ func emitWeightDepthwise(e *Emitter, n *ir.Node) bool {
 	a.Groups = maps
 	d := e.do("Conv", []string{e.reshape(e.in(n.In[1]), 1, maps, x[2], x[3]), e.reshape(e.in(n.In[0]), maps, 1, dy[2], dy[3])},
 		convAttrs(a)...)
-	d = e.reshape(d, x[0], x[1], 1, size[0], size[1])
+	d = e.reshape(e.float32(d), x[0], x[1], 1, size[0], size[1])
 	if size != op.Kernel {
 		d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(3, 4)})
 	}

@@ -35,6 +35,13 @@ type Emitter struct {
 	// Σdy and Σdy·(x − mean).
 	sums map[*ir.Node][2]string
 
+	// widened holds, while a form that knows only float32 emits its node, the
+	// float32 copies of that node's float16 values, written those that it makes;
+	// half tells that the present form computes in float16 (see halves.go).
+	widened map[*ir.Value]string
+	written []*ir.Value
+	half    bool
+
 	taken   map[string]bool
 	consts  map[string]string
 	shared  map[string]string
@@ -74,6 +81,9 @@ func newEmitter(g *ir.Graph, o Options) *Emitter {
 
 // in returns the name of an emitted value in plain layout.
 func (e *Emitter) in(v *ir.Value) string {
+	if e.widened != nil && v.DType == ir.Float16 {
+		return e.widen(v)
+	}
 	if name := e.plain[v]; name != "" {
 		return name
 	}
@@ -82,10 +92,10 @@ func (e *Emitter) in(v *ir.Value) string {
 		e.emit("com.microsoft.nchwc:ReorderOutput", []string{b}, []string{e.out(v)},
 			onnx.AttrInt("channels", int64(v.Shape[1])))
 	case v.IsConst() && v.Anonymous:
-		e.plain[v] = e.floats(v.Shape, v.Data)
+		e.plain[v] = e.constant(v.DType, v.Shape, v.Data)
 	case v.IsConst():
 		name := e.out(v)
-		e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(name, dims(v.Shape), v.Data))
+		e.graph.Initializer = append(e.graph.Initializer, numbers(v.DType, name, v.Shape, v.Data))
 	default:
 		panic(fmt.Sprintf("lower: %q is read before it is emitted", v.Name))
 	}
@@ -94,6 +104,9 @@ func (e *Emitter) in(v *ir.Value) string {
 
 // out names a value that is about to be emitted in plain layout.
 func (e *Emitter) out(v *ir.Value) string {
+	if e.widened != nil && v.DType == ir.Float16 {
+		return e.outWidened(v)
+	}
 	name := e.reserved[v]
 	if name == "" {
 		name = e.fresh(v.Name)
@@ -187,11 +200,16 @@ func (e *Emitter) int32(v int) string {
 	return e.consts[key]
 }
 
-// floats returns the name of a float32 initializer; small ones are shared.
+// floats returns the name of an initializer of the type that the present form
+// computes in; small ones are shared.
 func (e *Emitter) floats(shape ir.Shape, data []float32) string {
+	return e.constant(e.elem(), shape, data)
+}
+
+func (e *Emitter) constant(d ir.DType, shape ir.Shape, data []float32) string {
 	key := ""
 	if len(data) <= 16 {
-		key = fmt.Sprintf("f%v%x", []int(shape), data)
+		key = fmt.Sprintf("%v%v%x", d, []int(shape), data)
 		if name := e.consts[key]; name != "" {
 			return name
 		}
@@ -200,15 +218,19 @@ func (e *Emitter) floats(shape ir.Shape, data []float32) string {
 	if len(data) == 1 {
 		name = fmt.Sprintf("float%g", data[0])
 	}
+	if d == ir.Float16 {
+		name += "_half"
+	}
 	name = e.fresh(name)
-	e.graph.Initializer = append(e.graph.Initializer, onnx.Floats(name, dims(shape), data))
+	e.graph.Initializer = append(e.graph.Initializer, numbers(d, name, shape, data))
 	if key != "" {
 		e.consts[key] = name
 	}
 	return name
 }
 
-// scalar returns the name of a shared float32 scalar.
+// scalar returns the name of a shared scalar of the type that the present form
+// computes in.
 func (e *Emitter) scalar(x float32) string { return e.floats(nil, []float32{x}) }
 
 // reshape appends a Reshape; a dimension 0 copies, −1 infers.
@@ -241,6 +263,8 @@ func elem(d ir.DType) onnx.TensorProto_DataType {
 		return onnx.TensorProto_UINT8
 	case ir.Int64:
 		return onnx.TensorProto_INT64
+	case ir.Float16:
+		return onnx.TensorProto_FLOAT16
 	}
 	return onnx.TensorProto_FLOAT
 }

@@ -6,14 +6,18 @@ import (
 )
 
 func init() {
-	register("GlobalAvgPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("GlobalAvgPool", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		y := e.do("GlobalAveragePool", e.inputs(n))
 		e.emit("Flatten", []string{y}, []string{e.out(n.Out[0])}, onnx.AttrInt("axis", 1))
 		return true
 	}})
-	register("GlobalAvgPoolGrad", form{name: "expand", emit: func(e *Emitter, n *ir.Node) bool {
+	register("GlobalAvgPoolGrad", form{name: "expand", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		in, s := n.Op.(ir.GlobalAvgPoolGrad).Input, n.In[0].Shape
-		d := e.do("Mul", []string{e.in(n.In[0]), e.scalar(1 / float32(in[0]*in[1]))})
+		// 1/HW of a large map would lose digits in float16.
+		d := e.do("Mul", []string{e.float32(e.in(n.In[0])), e.constant(ir.Float32, nil, []float32{1 / float32(in[0]*in[1])})})
+		if e.half {
+			d = e.do("Cast", []string{d}, castTo(ir.Float16))
+		}
 		d = e.reshape(d, s[0], s[1], 1, 1)
 		e.emit("Expand", []string{d, e.ints(s[0], s[1], in[0], in[1])}, []string{e.out(n.Out[0])})
 		return true

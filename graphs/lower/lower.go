@@ -88,6 +88,8 @@ type form struct {
 	// rank orders the forms for a node: lower is better. nil counts as 0, so
 	// that equal forms keep their order of registration.
 	rank func(n *ir.Node, o Options) float64
+	// half tells that the form may compute in float16.
+	half bool
 }
 
 var cpuForms = map[string][]form{}
@@ -133,7 +135,7 @@ func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
 			continue
 		}
 		if emit := e.fused[n]; emit != nil {
-			emit()
+			e.inFloat32(emit)
 			continue
 		}
 		if err := e.lowerNode(n); err != nil {
@@ -155,7 +157,7 @@ func (e *Emitter) lowerNode(n *ir.Node) error {
 		if i < 0 {
 			return fmt.Errorf("lower: operator %s has no form %q; it has %v", kind, want, Forms(kind))
 		}
-		if !forms[i].emit(e, n) {
+		if !forms[i].apply(e, n) {
 			return fmt.Errorf("lower: node %q: %s form %q: %w", n.Name, kind, want, ErrForm)
 		}
 		return nil
@@ -165,7 +167,7 @@ func (e *Emitter) lowerNode(n *ir.Node) error {
 		forms[0], forms[i] = forms[i], forms[0]
 	}
 	for _, f := range forms {
-		if f.emit(e, n) {
+		if f.apply(e, n) {
 			return nil
 		}
 	}

@@ -16,17 +16,17 @@ func init() {
 		e.batchNormGrad(n)
 		return true
 	}})
-	register("ReluGrad", form{name: "step", emit: func(e *Emitter, n *ir.Node) bool {
+	register("ReluGrad", form{name: "step", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Mul", []string{e.in(n.In[0]), e.reluMask(n.In[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("ReluGrad", form{name: "cast", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+	register("ReluGrad", form{name: "cast", rank: worse(1), half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		pos := e.do("Greater", []string{e.in(n.In[1]), e.scalar(0)})
-		mask := e.do("Cast", []string{pos}, onnx.AttrInt("to", int64(onnx.TensorProto_FLOAT)))
+		mask := e.do("Cast", []string{pos}, castTo(e.elem()))
 		e.emit("Mul", []string{e.in(n.In[0]), mask}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("ReluGrad", form{name: "where", rank: worse(2), emit: func(e *Emitter, n *ir.Node) bool {
+	register("ReluGrad", form{name: "where", rank: worse(2), half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		zero := e.scalar(0)
 		pos := e.do("Greater", []string{e.in(n.In[1]), zero})
 		e.emit("Where", []string{pos, e.in(n.In[0]), zero}, []string{e.out(n.Out[0])})

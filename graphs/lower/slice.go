@@ -5,8 +5,8 @@ import (
 )
 
 func init() {
-	register("Slice", form{name: "direct", emit: emitSlice})
-	register("SliceGrad", form{name: "pad", emit: emitSliceGrad})
+	register("Slice", form{name: "direct", half: true, emit: emitSlice})
+	register("SliceGrad", form{name: "pad", half: true, emit: emitSliceGrad})
 }
 
 // emitSlice emits the axes that are really cut, so that a batch axis that is

@@ -12,7 +12,7 @@ import (
 // are put in their places by the canvas below.
 
 func init() {
-	register("MaxPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("MaxPool", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("MaxPool", e.inputs(n), []string{e.out(n.Out[0])}, poolAttrs(n.Op.(ir.MaxPool).PoolAttr)...)
 		return true
 	}})
@@ -24,7 +24,7 @@ func init() {
 			poolAttrs(n.Op.(ir.MaxPool).PoolAttr)...)
 		return true
 	}})
-	register("MaxPoolGrad", form{name: "taps", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+	register("MaxPoolGrad", form{name: "taps", rank: worse(1), half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		dx := e.maxPoolGrad(n, 1, e.in)
 		e.emit("Reshape", []string{dx, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
 		return true
@@ -38,7 +38,7 @@ func init() {
 		return true
 	}})
 	register("MaxPoolGrad", form{name: "indices", emit: emitMaxPoolIndices})
-	register("AvgPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	register("AvgPool", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.AvgPool)
 		e.emit("AveragePool", e.inputs(n), []string{e.out(n.Out[0])}, avgPoolAttrs(op)...)
 		return true
@@ -51,7 +51,7 @@ func init() {
 			avgPoolAttrs(n.Op.(ir.AvgPool))...)
 		return true
 	}})
-	register("AvgPoolGrad", form{name: "taps", emit: func(e *Emitter, n *ir.Node) bool {
+	register("AvgPoolGrad", form{name: "taps", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		dx := e.avgPoolGrad(n, 1, e.in)
 		e.emit("Reshape", []string{dx, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
 		return true

@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/ortrain/ortrain/graphs/half"
 )
 
 // MaxFile is the largest model that fits one protobuf message: 2 GiB.
@@ -74,6 +76,16 @@ func Floats(name string, dims []int64, data []float32) *TensorProto {
 		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
 	}
 	return &TensorProto{Name: name, Dims: dims, DataType: int32(TensorProto_FLOAT), RawData: raw}
+}
+
+// Halves makes a float16 tensor of data, rounded; len(data) must be the product
+// of dims.
+func Halves(name string, dims []int64, data []float32) *TensorProto {
+	raw := make([]byte, 2*len(data))
+	for i, v := range data {
+		binary.LittleEndian.PutUint16(raw[2*i:], half.Bits(v))
+	}
+	return &TensorProto{Name: name, Dims: dims, DataType: int32(TensorProto_FLOAT16), RawData: raw}
 }
 
 // Ints makes an int64 tensor; len(data) must be the product of dims.

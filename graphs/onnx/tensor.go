@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ortrain/ortrain/graphs/half"
 )
 
 // ErrNotFloat is wrapped by FloatData's error for a tensor of another type.
@@ -49,8 +51,8 @@ func FloatData(t *TensorProto, dir string) ([]float32, error) {
 		width, decode = 8, func(b []byte) float32 { return float32(math.Float64frombits(le.Uint64(b))) }
 		typed, at = len(t.GetDoubleData()), func(i int) float32 { return float32(t.GetDoubleData()[i]) }
 	case TensorProto_FLOAT16:
-		width, decode = 2, func(b []byte) float32 { return Half(le.Uint16(b)) }
-		typed, at = len(t.GetInt32Data()), func(i int) float32 { return Half(uint16(t.GetInt32Data()[i])) }
+		width, decode = 2, func(b []byte) float32 { return half.Float(le.Uint16(b)) }
+		typed, at = len(t.GetInt32Data()), func(i int) float32 { return half.Float(uint16(t.GetInt32Data()[i])) }
 	case TensorProto_BFLOAT16:
 		width, decode = 2, func(b []byte) float32 { return math.Float32frombits(uint32(le.Uint16(b)) << 16) }
 		typed, at = len(t.GetInt32Data()), func(i int) float32 { return math.Float32frombits(uint32(t.GetInt32Data()[i]) << 16) }
@@ -197,17 +199,4 @@ func Internal(t *TensorProto, dir string) (*TensorProto, error) {
 		return nil, err
 	}
 	return &TensorProto{Name: t.GetName(), Dims: t.GetDims(), DataType: t.GetDataType(), RawData: raw}, nil
-}
-
-// Half widens an IEEE 754 half-precision number.
-func Half(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp, frac := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch exp {
-	case 0:
-		return math.Float32frombits(math.Float32bits(float32(frac)/(1<<24)) | sign)
-	case 0x1f:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

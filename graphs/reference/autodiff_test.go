@@ -48,6 +48,7 @@ func ruleCases() []ruleCase {
 			cases = append(cases, ruleCase{op: ir.Unary{F: f}, in: []ir.Shape{s}, positive: f == ir.Sqrt || f == ir.Log})
 		}
 	}
+	cases = append(cases, ruleCase{op: ir.Cast{To: ir.Float32}, in: []ir.Shape{{2, 3}}})
 	for axes := uint(1); axes < 8; axes++ {
 		for _, keep := range []bool{false, true} {
 			cases = append(cases, ruleCase{op: ir.Sum{Axes: axes, Keep: keep}, in: []ir.Shape{{2, 3, 2}}})

@@ -1,5 +1,6 @@
 // Package reference evaluates ir graphs in float64, in plain Go: the standard
-// that every lowering is compared with.
+// that every lowering is compared with. What a graph declares as float16 is
+// rounded to it once it has been computed.
 //
 // Each operator is written once, as close to its definition as loops allow,
 // with no thought of speed. Backward primitives are computed by their own
@@ -116,7 +117,7 @@ func Run(g *ir.Graph, inputs map[string]Tensor) (map[string]Tensor, error) {
 			return nil, fmt.Errorf("reference: graph %q: input %q is %v with %d elements, want %v",
 				g.Name, v.Name, t.Shape, len(t.Data), v.Shape)
 		}
-		values[v] = t
+		values[v] = rounded(t, v.DType)
 	}
 	for name := range inputs {
 		if !slices.ContainsFunc(g.Inputs, func(v *ir.Value) bool { return v.Name == name }) {
@@ -125,7 +126,7 @@ func Run(g *ir.Graph, inputs map[string]Tensor) (map[string]Tensor, error) {
 	}
 	get := func(v *ir.Value) (Tensor, bool) {
 		if v.IsConst() {
-			return FromFloat32(v.Shape, v.Data), true
+			return rounded(FromFloat32(v.Shape, v.Data), v.DType), true
 		}
 		t, ok := values[v]
 		return t, ok
@@ -147,7 +148,7 @@ func Run(g *ir.Graph, inputs map[string]Tensor) (map[string]Tensor, error) {
 			return nil, fmt.Errorf("reference: node %q has %d outputs, its operator %d", n.Name, len(n.Out), len(out))
 		}
 		for i, v := range n.Out {
-			values[v] = out[i]
+			values[v] = rounded(out[i], v.DType)
 		}
 	}
 	result := make(map[string]Tensor, len(g.Outputs))

@@ -230,6 +230,11 @@ func otherCases() []testCase {
 			add(ir.SigmoidFocalGrad{Gamma: gamma, Alpha: 0.5}, reference.Scalar(1), sure, t)
 		}
 	}
+	// Ties, subnormal and too large numbers of float16.
+	edges := reference.FromFloat32(ir.Shape{9}, []float32{1 + 0x1p-11, 1 + 0x1.8p-10, 0x1p-24, 0x1p-25, 0x1.8p-25, 1e-3, 65504, 65519, -65520})
+	add(ir.Cast{To: ir.Float16}, edges)
+	add(ir.Cast{To: ir.Float32}, edges)
+	add(ir.Cast{To: ir.Float16}, r.normal(0, 1, 5, 3, 7, 9))
 	// One factor for each image, as stochastic depth has.
 	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 5, 16, 8, 8), r.normal(0, 1, 5, 1, 1, 1))
 	add(ir.Binary{F: ir.Mul}, r.normal(0, 1, 4, 1, 1, 1), r.normal(0, 1, 4, 32, 5, 3))

@@ -37,7 +37,7 @@ var allCases = sync.OnceValue(func() map[string][]solved {
 	for i, c := range cases {
 		work.Go(func() error {
 			out, err := reference.Apply(c.op, c.in...)
-			results[i] = solved{c, out}
+			results[i] = solved{testCase: c, want: out}
 			return err
 		})
 	}
@@ -54,6 +54,15 @@ var allCases = sync.OnceValue(func() map[string][]solved {
 type solved struct {
 	testCase
 	want []reference.Tensor
+	// halves is how many of the first inputs are float16: see TestHalf.
+	halves int
+}
+
+func (c solved) tolerance() float64 {
+	if c.halves > 0 {
+		return halfTolerance
+	}
+	return tolerance
 }
 
 // place says where in a graph the operators stand.
@@ -89,12 +98,18 @@ func graphOf(t *testing.T, name string, cases []solved, where place) (*ir.Graph,
 		for j, x := range c.in {
 			v := g.Input(fmt.Sprintf("c%d.in%d", i, j), ir.F32(x.Shape...))
 			inputs[v.Name], in[j] = x, step(v)
+			if j < c.halves {
+				in[j] = g.One(surround, ir.Cast{To: ir.Float16}, in[j])
+			}
 		}
 		out, err := g.TryApply(fmt.Sprintf("c%d", i), c.op, in...)
 		if err != nil {
 			t.Fatalf("%v: %v", c, err)
 		}
 		for j, v := range out {
+			if v.DType == ir.Float16 {
+				v = g.One(surround, ir.Cast{To: ir.Float32}, v)
+			}
 			g.Output(fmt.Sprintf("c%d.out%d", i, j), step(v))
 		}
 	}
@@ -139,7 +154,7 @@ func compare(t *testing.T, name string, cases []solved, where place, o lower.Opt
 		for i, c := range part {
 			for j, want := range c.want {
 				d := reference.Distance(got[fmt.Sprintf("c%d.out%d", i, j)], want)
-				if d > tolerance {
+				if d > c.tolerance() {
 					if wrong++; wrong <= 5 {
 						t.Errorf("%v: output %d is %.2g away from the reference", c, j, d)
 					}

@@ -16,7 +16,7 @@ import (
 	"math"
 	"os"
 
-	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/graphs/half"
 	"github.com/ortrain/ortrain/runtime/safetensors"
 )
 
@@ -96,7 +96,7 @@ func element(d safetensors.DType, b []byte, i int) float32 {
 	case safetensors.F64:
 		return float32(math.Float64frombits(le.Uint64(b[8*i:])))
 	case safetensors.F16:
-		return onnx.Half(le.Uint16(b[2*i:]))
+		return half.Float(le.Uint16(b[2*i:]))
 	case safetensors.BF16:
 		return math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16)
 	case safetensors.I64:
