@@ -16,6 +16,9 @@ func Windows(kernel, stride, pad int) PoolAttr {
 	return PoolAttr{Kernel: [2]int{kernel, kernel}, Stride: [2]int{stride, stride}, Pad: [4]int{pad, pad, pad, pad}}
 }
 
+// Evenly reports whether both sides of each axis are padded by the same.
+func (a PoolAttr) Evenly() bool { return a.Pad[0] == a.Pad[2] && a.Pad[1] == a.Pad[3] }
+
 // OutSize returns the output's height and width for an input's. Padding is less
 // than a window, so that each holds a pixel.
 func (a PoolAttr) OutSize(in [2]int) ([2]int, error) {

@@ -26,6 +26,11 @@
 // allows, forms emit blocked values; the emitter reorders a value when a form
 // wants the layout it is not in, once, so neighbours that agree pay nothing.
 //
+// # CUDA
+//
+// The forms for the CUDA provider (cuda.go) are the plain ones among the CPU's,
+// ranked anew, and some of its own.
+//
 // The models use operators of the standard set at opset 21 and, where it pays,
 // FusedMatMul of com.microsoft, which every stock ONNX Runtime has.
 package lower
@@ -53,7 +58,7 @@ var ErrForm = errors.New("form does not apply")
 
 // Options choose provider and forms.
 type Options struct {
-	// Provider is "cpu" (also the meaning of "").
+	// Provider is CPU (also the meaning of "") or CUDA.
 	Provider string
 	// Threads is the number of intra-op threads the model will run with; 0
 	// means unknown. Cost rules may use it.
@@ -102,11 +107,40 @@ func register(kind string, f form) {
 	cpuForms[kind] = append(cpuForms[kind], f)
 }
 
+// The providers that there is a lowering for.
+const (
+	CPU  = "cpu"
+	CUDA = "cuda"
+)
+
+// formsOf returns the forms of a provider by operator kind.
+func formsOf(provider string) map[string][]form {
+	if provider == CUDA {
+		return cudaForms()
+	}
+	return cpuForms
+}
+
 // Forms lists the names of the CPU forms of an operator kind.
-func Forms(kind string) []string {
+func Forms(kind string) []string { return FormsFor(CPU, kind) }
+
+// FormsFor lists the names of a provider's forms of an operator kind.
+func FormsFor(provider, kind string) []string {
 	var names []string
-	for _, f := range cpuForms[kind] {
+	for _, f := range formsOf(provider)[kind] {
 		names = append(names, f.name)
+	}
+	return names
+}
+
+// OwnForms lists the forms of an operator kind that a provider has to itself,
+// beside those of the CPU that it takes over.
+func OwnForms(provider, kind string) []string {
+	var names []string
+	if provider == CUDA {
+		for _, f := range cudaOwn[kind] {
+			names = append(names, f.name)
+		}
 	}
 	return names
 }
@@ -123,8 +157,15 @@ func Kinds() []string {
 
 // Lower emits g as an ONNX model.
 func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
-	if o.Provider != "" && o.Provider != "cpu" {
-		return nil, fmt.Errorf("lower: no lowering for provider %q; there is cpu", o.Provider)
+	switch o.Provider {
+	case "", CPU:
+	case CUDA:
+		if o.Block != 0 || o.Kernels {
+			return nil, errors.New("lower: channel blocks and the kernel library are the CPU's; provider cuda has neither")
+		}
+		o.NoFusion = true // they save passes of the CPU's kernels
+	default:
+		return nil, fmt.Errorf("lower: no lowering for provider %q; there are %s and %s", o.Provider, CPU, CUDA)
 	}
 	e := newEmitter(g, o)
 	if !o.NoFusion {
@@ -147,15 +188,15 @@ func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
 
 func (e *Emitter) lowerNode(n *ir.Node) error {
 	kind := n.Op.Kind()
-	forms := cpuForms[kind]
+	forms := formsOf(e.opts.Provider)[kind]
 	if len(forms) == 0 {
-		return fmt.Errorf("lower: node %q: operator %s has no CPU form", n.Name, kind)
+		return fmt.Errorf("lower: node %q: operator %s has no form for %s", n.Name, kind, cmp.Or(e.opts.Provider, CPU))
 	}
 	e.current = n
 	if want := e.opts.Forms[kind]; want != "" {
 		i := slices.IndexFunc(forms, func(f form) bool { return f.name == want })
 		if i < 0 {
-			return fmt.Errorf("lower: operator %s has no form %q; it has %v", kind, want, Forms(kind))
+			return fmt.Errorf("lower: operator %s has no form %q; it has %v", kind, want, FormsFor(e.opts.Provider, kind))
 		}
 		if !forms[i].apply(e, n) {
 			return fmt.Errorf("lower: node %q: %s form %q: %w", n.Name, kind, want, ErrForm)
@@ -171,12 +212,12 @@ func (e *Emitter) lowerNode(n *ir.Node) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("lower: node %q: no CPU form of %s applies to %v", n.Name, kind, n.Op)
+	return fmt.Errorf("lower: node %q: no form of %s applies to %v on %s", n.Name, kind, n.Op, cmp.Or(e.opts.Provider, CPU))
 }
 
 // ranked returns the forms of a node in the order of the cost rule.
 func ranked(n *ir.Node, o Options) []form {
-	forms := slices.Clone(cpuForms[n.Op.Kind()])
+	forms := slices.Clone(formsOf(o.Provider)[n.Op.Kind()])
 	slices.SortStableFunc(forms, func(a, b form) int { return cmp.Compare(a.cost(n, o), b.cost(n, o)) })
 	return forms
 }

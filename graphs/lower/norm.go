@@ -132,12 +132,22 @@ type statistics struct {
 
 // batchStatistics emits mean and biased variance of each channel under the
 // names of n's outputs, and returns a and b, [C], of y = a·x + b.
+func (e *Emitter) batchStatistics(n *ir.Node, onePass bool, x statistics) (a, b string) {
+	mean, variance := e.moments(n, onePass, x)
+	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(n.Op.(ir.BatchNormTrain).Eps)})})
+	a = e.do("Div", []string{e.in(n.In[1]), std})
+	b = e.do("Sub", []string{e.in(n.In[2]), e.do("Mul", []string{mean, a})})
+	return a, b
+}
+
+// moments emits mean and biased variance of each channel under the names of
+// n's outputs.
 //
 // In one pass the variance is E[x²] − mean², which loses (mean/deviation)²
 // units of the last place. Otherwise it is E[(x−mean)²].
-func (e *Emitter) batchStatistics(n *ir.Node, onePass bool, x statistics) (a, b string) {
+func (e *Emitter) moments(n *ir.Node, onePass bool, x statistics) (mean, variance string) {
 	s := n.In[0].Shape
-	mean, variance := e.out(n.Out[1]), e.out(n.Out[2])
+	mean, variance = e.out(n.Out[1]), e.out(n.Out[2])
 	per := e.scalar(1 / float32(s.Size()/s[1]))
 	e.emit("Mul", []string{x.sum(), per}, []string{mean})
 	if onePass {
@@ -147,10 +157,7 @@ func (e *Emitter) batchStatistics(n *ir.Node, onePass bool, x statistics) (a, b 
 	} else {
 		e.emit("Mul", []string{x.dot(mean), per}, []string{variance})
 	}
-	std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(n.Op.(ir.BatchNormTrain).Eps)})})
-	a = e.do("Div", []string{e.in(n.In[1]), std})
-	b = e.do("Sub", []string{e.in(n.In[2]), e.do("Mul", []string{mean, a})})
-	return a, b
+	return mean, variance
 }
 
 // largeMap tells from how many pixels on a product per map row beats plain

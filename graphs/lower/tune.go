@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,8 +17,11 @@ import (
 // user's: Tunable lists the nodes of a graph that are worth it, Candidates the
 // forms of one, and Probe makes a model of a node in one form, to be timed.
 
-// tunable lists the kinds whose forms differ enough to be timed.
-var tunable = []string{"Conv", "ConvGradInput", "ConvGradWeight", "BatchNormGrad", "MaxPoolGrad"}
+// tunable lists the kinds whose forms differ enough to be timed, by provider.
+var tunable = map[string][]string{
+	CPU:  {"Conv", "ConvGradInput", "ConvGradWeight", "BatchNormGrad", "MaxPoolGrad"},
+	CUDA: {"ConvGradInput", "ConvGradWeight", "BatchNormTrain", "BatchNormGrad", "MaxPoolGrad", "ReluGrad", "AvgPoolGrad"},
+}
 
 // Key names what the speed of a node's forms depends on besides the machine:
 // the operator with its attributes and the shapes of its inputs.
@@ -31,12 +35,13 @@ func Key(n *ir.Node) string {
 }
 
 // Tunable returns one node for each distinct key of g that has forms to choose
-// from, in order.
-func Tunable(g *ir.Graph) []*ir.Node {
+// from under the options' provider, in order.
+func Tunable(g *ir.Graph, o Options) []*ir.Node {
+	kinds := tunable[cmp.Or(o.Provider, CPU)]
 	seen := map[string]bool{}
 	var nodes []*ir.Node
 	for _, n := range g.Nodes {
-		if k := Key(n); slices.Contains(tunable, n.Op.Kind()) && !seen[k] {
+		if k := Key(n); slices.Contains(kinds, n.Op.Kind()) && !seen[k] {
 			seen[k] = true
 			nodes = append(nodes, n)
 		}

@@ -79,7 +79,7 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	for _, n := range g.Nodes {
 		times[lower.Key(n)]++
 	}
-	nodes := lower.Tunable(g)
+	nodes := lower.Tunable(g, spec.Lowering)
 	var rows []Tuned
 	for i, n := range nodes {
 		if err := ctx.Err(); err != nil {

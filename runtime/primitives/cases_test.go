@@ -358,5 +358,10 @@ func convCases() []testCase {
 		add(ir.ConvAttr{Stride: [2]int{1, 1}, Pad: [4]int{2, 1, 2, 1}, Dilation: [2]int{2, 1}, Groups: 1}, n, 16, 32, [2]int{6, 7}, square(3))
 		add(ir.ConvAttr{Stride: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}, Dilation: [2]int{1, 1}, Groups: 2}, n, 32, 32, [2]int{6, 7}, square(3))
 	}
+	// Batches that divide into many parts.
+	for _, stride := range []int{1, 2} {
+		add(ir.Window(stride, 1), 64, 3, 4, square(5), square(3))
+		add(ir.Window(stride, 0), 64, 4, 3, square(4), square(1))
+	}
 	return cases
 }

@@ -180,11 +180,11 @@ func poisoned(inputs map[string]reference.Tensor) map[string]reference.Tensor {
 	return p
 }
 
-// variants are the ways a graph is lowered for here: plain, in the blocked
-// layout where the machine has it, and with the kernel library where it is
-// built.
+// variants are the ways a graph is lowered for here: plain, for CUDA (whose
+// operators the CPU provider runs as well), in the blocked layout where the
+// machine has it, and with the kernel library where it is built.
 func variants() map[string]lower.Options {
-	v := map[string]lower.Options{"plain": {Provider: "cpu"}}
+	v := map[string]lower.Options{"plain": {Provider: lower.CPU}, "cuda": {Provider: lower.CUDA}}
 	if b := runtime.ChannelBlock(); b != 0 {
 		v["blocks"] = lower.Options{Provider: "cpu", Block: b}
 		if ortest.Kernels() != nil {
@@ -206,6 +206,9 @@ func TestForms(t *testing.T) {
 	for _, kind := range slices.Sorted(maps.Keys(allCases())) {
 		cases := allCases()[kind]
 		for layout, o := range variants() {
+			if layout == "cuda" && len(lower.OwnForms(lower.CUDA, kind)) == 0 {
+				continue // the plain forms, tested as such
+			}
 			if o.Kernels && !slices.Contains(lower.Forms(kind), "kernel") {
 				continue
 			}
@@ -215,6 +218,17 @@ func TestForms(t *testing.T) {
 					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
 				}
 				testForm(t, cases, cases, o)
+			})
+		}
+		for _, form := range lower.OwnForms(lower.CUDA, kind) {
+			t.Run(kind+"/cuda_"+form, func(t *testing.T) {
+				t.Parallel()
+				o := lower.Options{Provider: lower.CUDA, Forms: map[string]string{kind: form}}
+				kept := applicable(t, cases, o)
+				if len(kept) < min(3, len(cases)) {
+					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
+				}
+				testForm(t, cases, kept, o)
 			})
 		}
 		for _, form := range lower.Forms(kind) {

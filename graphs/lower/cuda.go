@@ -1,0 +1,155 @@
+package lower
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
+)
+
+// # Forms for the CUDA provider
+//
+// An operator of the CPU lowering whose plain forms are right for CUDA as well
+// is taken over as it is: one kernel for one node. The kinds below have a list
+// of their own, made of new forms and of borrowed ones under a rank of CUDA's:
+//
+//   - No BatchNormalization in training mode, which its kernel refuses from
+//     opset 14 on; no FusedConv without an activation, which it refuses too.
+//   - Sums over images and pixels take two steps: over [0,2,3] at once they
+//     miss the fast kernels.
+//   - ConvTranspose (cuDNN's backward-data) is the input gradient of every
+//     convolution. The provider leaves one with unequal padding to the CPU, so
+//     that is cut out of an equally padded one.
+//   - No constant as large as a map: it would stay on the device for good.
+//   - Constants take the element type of what they are combined with.
+//
+// Which nodes a provider serves is a table of its own: package kernels.
+
+var cudaOwn = map[string][]form{}
+
+// loan is a CPU form in the list of a kind that has its own.
+type loan struct {
+	name string
+	rank func(*ir.Node, Options) float64
+}
+
+var cudaLoans = map[string][]loan{}
+
+// registerCUDA adds a form to a kind's own list.
+func registerCUDA(kind string, f form) { cudaOwn[kind] = append(cudaOwn[kind], f) }
+
+// borrow adds a CPU form to a kind's own list.
+func borrow(kind, name string, rank func(*ir.Node, Options) float64) {
+	cudaLoans[kind] = append(cudaLoans[kind], loan{name, rank})
+}
+
+// cudaForms collects the forms by kind once all are registered.
+var cudaForms = sync.OnceValue(func() map[string][]form {
+	all := map[string][]form{}
+	for kind, forms := range cpuForms {
+		all[kind] = slices.Clone(cudaOwn[kind])
+		for _, l := range cudaLoans[kind] {
+			i := slices.IndexFunc(forms, func(f form) bool { return f.name == l.name })
+			if i < 0 {
+				panic("lower: " + kind + " has no CPU form " + l.name + " to borrow")
+			}
+			all[kind] = append(all[kind], form{name: l.name, emit: forms[i].emit, rank: l.rank})
+		}
+		if len(all[kind]) > 0 {
+			continue
+		}
+		for _, f := range forms {
+			if f.name != "kernel" && !strings.HasPrefix(f.name, "blocked") {
+				all[kind] = append(all[kind], f)
+			}
+		}
+	}
+	return all
+})
+
+func init() {
+	registerCUDA("ReluGrad", form{name: "where", emit: func(e *Emitter, n *ir.Node) bool {
+		zero := e.scalarAs(n.In[1].DType, 0)
+		pos := e.once("positive", "Greater", []string{e.in(n.In[1]), zero})
+		e.emit("Where", []string{pos, e.in(n.In[0]), e.scalarAs(n.In[0].DType, 0)}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	registerCUDA("ReluGrad", form{name: "cast", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+		pos := e.once("positive", "Greater", []string{e.in(n.In[1]), e.scalarAs(n.In[1].DType, 0)})
+		mask := e.once("mask", "Cast", []string{pos}, onnx.AttrInt("to", int64(elem(n.In[0].DType))))
+		e.emit("Mul", []string{e.in(n.In[0]), mask}, []string{e.out(n.Out[0])})
+		return true
+	}})
+	borrow("ReluGrad", "step", worse(2))
+
+	registerCUDA("ConvGradInput", form{name: "conv_transpose", emit: emitConvTransposeCut})
+	borrow("ConvGradInput", "conv_flipped", worse(1))
+	borrow("ConvGradInput", "spread", worse(2))
+
+	registerCUDA("Sum", form{name: "steps", emit: func(e *Emitter, n *ir.Node) bool {
+		op := n.Op.(ir.Sum)
+		if op.Axes != ir.Axes(0, 2, 3) {
+			return false
+		}
+		d := e.do("ReduceSum", []string{e.in(n.In[0]), e.ints(2, 3)}, onnx.AttrInt("keepdims", flag(op.Keep)))
+		e.emit("ReduceSum", []string{d, e.ints(0)}, []string{e.out(n.Out[0])}, onnx.AttrInt("keepdims", flag(op.Keep)))
+		return true
+	}})
+	borrow("Sum", "direct", worse(1))
+}
+
+// scalarAs returns the name of a shared scalar of an element type.
+func (e *Emitter) scalarAs(t ir.DType, x float32) string {
+	return e.as(t, ir.Float32, e.scalar(x))
+}
+
+// as emits x, of element type from, in another; a value of that type is left
+// as it is. Constants are converted when the model is loaded.
+func (e *Emitter) as(to, from ir.DType, x string) string {
+	if to == from {
+		return x
+	}
+	return e.once("to "+to.String(), "Cast", []string{x}, onnx.AttrInt("to", int64(elem(to))))
+}
+
+// perChannel emits Σ over images and pixels of x N×C×H×W in two steps: [C].
+func (e *Emitter) perChannel(x string) string {
+	d := e.do("ReduceSum", []string{x, e.ints(2, 3)}, onnx.AttrInt("keepdims", 0))
+	return e.do("ReduceSum", []string{d, e.ints(0)}, onnx.AttrInt("keepdims", 0))
+}
+
+func emitConvTransposeCut(e *Emitter, n *ir.Node) bool {
+	op, w := n.Op.(ir.ConvGradInput), n.In[1].Shape
+	e.convTransposeCut(e.in(n.In[0]), e.in(n.In[1]), n.In[0].Shape, [2]int{w[2], w[3]}, op.ConvAttr, op.Input, e.out(n.Out[0]))
+	return true
+}
+
+// convTransposeCut emits the gradient of a convolution with respect to its
+// input, of the given size, from that of its output, of shape dy. Both sides of
+// an axis are padded by the lesser of the two paddings, and what is asked for
+// is cut out; output_padding restores what the forward stride left unread.
+func (e *Emitter) convTransposeCut(d, w string, dy ir.Shape, kernel [2]int, a ir.ConvAttr, input [2]int, out string) {
+	asked := a
+	var extra, start [2]int
+	cut := false
+	for i := range 2 {
+		pad := min(a.Pad[i], a.Pad[i+2])
+		a.Pad[i], a.Pad[i+2] = pad, pad
+		size := (dy[2+i]-1)*a.Stride[i] + (kernel[i]-1)*a.Dilation[i] + 1 - 2*pad
+		start[i] = asked.Pad[i] - pad
+		extra[i] = max(0, start[i]+input[i]-size)
+		cut = cut || size+extra[i] != input[i]
+	}
+	attrs := convAttrs(a)
+	if extra != [2]int{} {
+		attrs = append(attrs, attrPair("output_padding", extra))
+	}
+	if !cut {
+		e.emit("ConvTranspose", []string{d, w}, []string{out}, attrs...)
+		return
+	}
+	d = e.do("ConvTranspose", []string{d, w}, attrs...)
+	e.emit("Slice", []string{d, e.ints(start[:]...), e.ints(start[0]+input[0], start[1]+input[1]), e.ints(2, 3)}, []string{out})
+}
