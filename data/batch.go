@@ -21,8 +21,12 @@ type Batch struct {
 	// Slot numbers the loader's batches, 0 to Loader.Slots()−1: batches with
 	// the same slot share their memory.
 	Slot int
-	// Images is Count×C×H×W, normalised.
+	// Images is Count×C×H×W, normalised; nil where the loader leaves that to
+	// the model.
 	Images []float32
+	// Bytes is Count×C×H×W of 8-bit values, in place of Images, where the
+	// loader's options ask for them.
+	Bytes []uint8
 	// Targets is Count×K, rows summing to one unless classes are weighted.
 	Targets []float32
 	// Labels are the true classes before any shaping or mixing. In a mixed
@@ -46,12 +50,14 @@ type Batch struct {
 	loader *Loader
 	lent   atomic.Bool
 
-	// The whole buffers, of which Images, Targets, Labels and Indices are the
-	// first Count rows.
-	images, targets []float32
+	// The whole buffers, of which Images or Bytes, Targets, Labels and Indices
+	// are the first Count rows.
+	images          planes
+	targets         []float32
 	labels, indices []int
-	repeat          []int // which repetition of an image it is, from 0
-	at              []int // the images' places in the subset
+	normalised      []float32 // for those who ask for Bytes normalised
+	repeat          []int     // which repetition of an image it is, from 0
+	at              []int     // the images' places in the subset
 
 	mixer batch.Mixer // nil if the batch is not mixed
 	raw   *scratch    // holds the images and targets before mixing
@@ -63,6 +69,20 @@ type Batch struct {
 	failed  int        // position of the first image that failed
 	err     error
 	broken  []brokenImage // images that others stand for
+}
+
+// Normalised returns the batch's images, Count×C×H×W, normalised whatever the
+// loader made: the batch's memory, like Images.
+func (b *Batch) Normalised() []float32 {
+	if b.Bytes == nil {
+		return b.Images
+	}
+	if b.normalised == nil {
+		b.normalised = make([]float32, len(b.images.bytes))
+	}
+	out := b.normalised[:len(b.Bytes)]
+	b.loader.opt.Chain.Normaliser().ApplyPlanes(out, b.Bytes, b.loader.opt.Chain.Out())
+	return out
 }
 
 // Release gives the batch back to its loader, which fills it again. The batch

@@ -18,7 +18,7 @@ type brokenImage struct {
 
 // substitute makes another image for one that could not be read, or returns
 // why it may not.
-func (l *Loader) substitute(b *Batch, position int, m *maker, dst []float32, seed uint64, err error) error {
+func (l *Loader) substitute(b *Batch, position int, m *maker, dst planes, seed uint64, err error) error {
 	if l.opt.SkipBroken == 0 {
 		if m.encoded != nil {
 			err = fmt.Errorf("%w; 'ortrain data verify' lists all such images, data.skip_broken=N goes on without up to N", err)

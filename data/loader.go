@@ -40,6 +40,10 @@ type LoaderOptions struct {
 	Rank, World int
 	// Chain makes the planes of an image.
 	Chain *pixel.Chain
+	// Bytes leaves the images as 8-bit values that the model normalises: a
+	// quarter of the memory and of the way to a device. No transform may then
+	// need normalised images, nor may Mix.
+	Bytes bool
 	// Mix mixes the images and targets of training batches; nil does not.
 	Mix *batch.Switch
 	// Repeats is how many times a training batch, which must be a multiple of
@@ -73,7 +77,7 @@ type Loader struct {
 	opt     LoaderOptions
 	classes int
 	steps   int // batches per epoch
-	values  int // float32 values per image
+	values  int // of an image
 	chunk   int // images per task
 
 	cancel context.CancelFunc
@@ -147,7 +151,7 @@ func NewLoader(ctx context.Context, set *Subset, opt LoaderOptions) (*Loader, er
 	for i := range opt.Slots {
 		b := &Batch{
 			Slot: i, loader: l, ready: make(chan struct{}, 1),
-			images: make([]float32, opt.Batch*l.values), targets: make([]float32, opt.Batch*l.classes),
+			images: newPlanes(opt.Batch*l.values, opt.Bytes), targets: make([]float32, opt.Batch*l.classes),
 			labels: make([]int, opt.Batch), indices: make([]int, opt.Batch), repeat: make([]int, opt.Batch), at: make([]int, opt.Batch),
 		}
 		l.all = append(l.all, b)
@@ -184,6 +188,9 @@ func check(set *Subset, opt LoaderOptions) error {
 		return errors.New("loader: the images are of various sizes, the chain takes one")
 	case opt.Chain.In() != set.Source.Size():
 		return fmt.Errorf("loader: the chain takes images of %v, the data set has %v", opt.Chain.In(), set.Source.Size())
+	}
+	if opt.Bytes {
+		return checkBytes(opt.Chain, opt.Mix)
 	}
 	return nil
 }

@@ -73,6 +73,7 @@ func digest(b *Batch) string {
 		u := math.Float32bits(v)
 		h.Write([]byte{byte(u), byte(u >> 8), byte(u >> 16), byte(u >> 24)})
 	}
+	h.Write(b.Bytes)
 	return fmt.Sprintf("%d.%d step %d count %d last %v %v %v %v %x", b.Epoch, b.Index, b.Step, b.Count, b.Last, b.Labels, b.Indices, b.Targets, h.Sum64())
 }
 

@@ -42,7 +42,7 @@ const gap = 2
 
 // make writes the planes of an image to dst. The draws are those of seed,
 // epoch and number, which is the image's own unless it stands for another.
-func (m *maker) make(dst []float32, image int, seed uint64, epoch, number int) error {
+func (m *maker) make(dst planes, image int, seed uint64, epoch, number int) error {
 	if m.encoded == nil {
 		var begun time.Time
 		if m.timing {
@@ -54,7 +54,7 @@ func (m *maker) make(dst []float32, image int, seed uint64, epoch, number int) e
 		if m.timing {
 			m.read = time.Since(begun)
 		}
-		m.worker.Apply(dst, &m.image, seed, epoch, number)
+		dst.apply(m.worker, &m.image, seed, epoch, number)
 		return nil
 	}
 	begun := time.Now()
@@ -79,7 +79,7 @@ func (m *maker) make(dst []float32, image int, seed uint64, epoch, number int) e
 		return m.named(image, err)
 	}
 	m.decode = time.Since(begun) - m.read
-	m.worker.ApplyPart(dst, &m.part)
+	dst.applyPart(m.worker, &m.part)
 	return nil
 }
 
@@ -114,7 +114,7 @@ func (l *Loader) fill(t task, m *maker) {
 	begun, dst := time.Now(), b.filled()
 	var read, decode time.Duration
 	for ; position < t.to; position++ {
-		to, number := dst[position*l.values:(position+1)*l.values], b.Indices[position]
+		to, number := dst.cut(position*l.values, (position+1)*l.values), b.Indices[position]
 		seed := repetitionSeed(l.opt.Seed, b.repeat[position])
 		m.timing = position == t.from
 		err := m.make(to, number, seed, b.Epoch, number)

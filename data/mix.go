@@ -19,7 +19,10 @@ import (
 
 // scratch holds a batch before it is mixed. There are fewer of them than
 // batches: one is needed only while its batch is being made.
-type scratch struct{ images, targets []float32 }
+type scratch struct {
+	images  planes
+	targets []float32
+}
 
 // scratches is how many batches may be on their way to be mixed: while the
 // last tasks of one are at work, the next is already being filled.
@@ -36,7 +39,7 @@ func (l *Loader) prepareMix() {
 	l.scratch = make(chan *scratch, scratches)
 	for range scratches {
 		l.scratch <- &scratch{
-			images: make([]float32, l.opt.Batch*l.values), targets: make([]float32, l.opt.Batch*l.classes),
+			images: newPlanes(l.opt.Batch*l.values, l.opt.Bytes), targets: make([]float32, l.opt.Batch*l.classes),
 		}
 	}
 }
@@ -66,11 +69,11 @@ func (l *Loader) shape(b *Batch) batch.Shape {
 }
 
 // filled is where the images go before mixing, if there is any.
-func (b *Batch) filled() []float32 {
+func (b *Batch) filled() planes {
 	if b.raw != nil {
 		return b.raw.images
 	}
-	return b.Images
+	return b.images
 }
 
 // mix makes the mixed images of one task.
@@ -83,9 +86,9 @@ func (l *Loader) mix(t task) {
 		}
 		l.sums.mix.Add(int64(time.Since(start)))
 	}()
-	src, shape := b.raw.images[:b.Count*l.values], l.shape(b)
+	src, shape := b.raw.images.cut(0, b.Count*l.values), l.shape(b)
 	for ; position < t.to; position++ {
-		b.mixer.Apply(b.Images[position*l.values:(position+1)*l.values], src, shape, &b.Draw, position)
+		b.images.cut(position*l.values, (position+1)*l.values).mix(b.mixer, src, shape, &b.Draw, position)
 	}
 }
 

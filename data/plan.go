@@ -66,7 +66,8 @@ func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
 	n := min(l.opt.Batch, l.set.Len()-first)
 	b.Epoch, b.Index, b.Step, b.Count = epoch, index, epoch*l.steps+index, n
 	b.Last = index == l.steps-1
-	b.Images, b.Targets = b.images[:n*l.values], b.targets[:n*l.classes]
+	images := b.images.cut(0, n*l.values)
+	b.Images, b.Bytes, b.Targets = images.floats, images.bytes, b.targets[:n*l.classes]
 	b.Labels, b.Indices = b.labels[:n], b.indices[:n]
 	b.err, b.broken = nil, b.broken[:0]
 	for i := range n {

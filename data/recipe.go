@@ -42,6 +42,9 @@ func trainingOptions(d *Dataset, r *recipe.Recipe) (LoaderOptions, error) {
 	if opt.Mix, err = r.BuildMix(); err != nil {
 		return opt, err
 	}
+	if opt.Bytes, err = r.ByteImages(opt.Chain, opt.Mix); err != nil {
+		return opt, err
+	}
 	opt.Sampling, err = r.BuildSampling(sampling.Info{Len: d.Train.Len(), Classes: len(d.Classes), Label: d.Train.Label})
 	return opt, err
 }

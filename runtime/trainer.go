@@ -178,7 +178,7 @@ func (t *Trainer) allocate() error {
 // bindBanks lists each bank's tensors in the order of the session's ports.
 func (t *Trainer) bindBanks() error {
 	// Stand-ins give the per-step inputs a type and shape to check.
-	images, err := NewTensor(t.imagesShape...)
+	images, err := t.blankImages()
 	if err != nil {
 		return err
 	}
@@ -272,8 +272,10 @@ func (t *Trainer) Hyper(values map[string]float32) ([]float32, error) {
 // Inputs are what a step trains on, N images being the manifest's batch. The
 // slices are only read, and only until the step returns.
 type Inputs struct {
-	// Images is N×C×H×W, normalised.
+	// Images is N×C×H×W, normalised; for sets without Pixels.
 	Images []float32
+	// Bytes is N×C×H×W of 8-bit values; for sets with Pixels.
+	Bytes []uint8
 	// Targets is N×K with rows that sum to one unless classes are weighted.
 	Targets []float32
 	// Teacher is N×K, the logits of the teacher; only for sets that distil.
@@ -335,7 +337,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	if t.noise != nil {
 		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step*int64(parts)+int64(part))
 	}
-	x, err := WrapTensor(in.Images, t.imagesShape...)
+	x, err := t.wrapImages(in)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("images: %w", err)
 	}

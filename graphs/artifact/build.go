@@ -55,6 +55,8 @@ type Spec struct {
 	ExcludeNormAndBias bool
 	// Batch is the static batch size of step.onnx.
 	Batch int
+	// Pixels has step.onnx take 8-bit images; nil normalised ones.
+	Pixels *Pixels
 	// Loss is SoftmaxLoss (also the meaning of "") or another of the losses.
 	Loss string
 	// Focal are the parameters of the focal losses.
@@ -195,6 +197,10 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 			m.Hyper = append(m.Hyper, HyperInfo{h.Name, h.Default})
 		}
 	}
+	if err := s.Pixels.check(cfg.Input[0]); err != nil {
+		return nil, nil, err
+	}
+	m.Pixels = s.Pixels
 	if err := m.hardLoss(s); err != nil {
 		return nil, nil, err
 	}
@@ -292,8 +298,7 @@ func StepGraph(s Spec) (*ir.Graph, error) {
 
 func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error) {
 	g := ir.New(m.Model.Name + "_step")
-	in := m.Model.Input
-	images := g.Input(Images, ir.F32(m.Batch, in[0], in[1], in[2]))
+	images := m.stepImages(g)
 	targets := g.Input(Targets, ir.F32(m.Batch, m.Model.Classes))
 	params := g.Input(Params, ir.F32(m.ParamCount()))
 	state := &optimizer.State{

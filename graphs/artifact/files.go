@@ -122,6 +122,9 @@ func ParseManifest(b []byte) (*Manifest, error) {
 			return nil, fmt.Errorf("artifact: manifest has input %v; dimensions must be positive", m.Model.Input)
 		}
 	}
+	if err := m.Pixels.check(m.Model.Input[0]); err != nil {
+		return nil, err
+	}
 	if err := validLayout("parameters", m.Parameters); err != nil {
 		return nil, err
 	}

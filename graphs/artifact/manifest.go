@@ -48,7 +48,7 @@ const (
 // eval.onnx maps (Images, Params, Stats) to (Logits); its batch is dynamic.
 // infer.onnx maps (Images) to (Logits); its batch is dynamic.
 const (
-	Images    = "images"    // float32 N×C×H×W, normalised
+	Images    = "images"    // float32 N×C×H×W, normalised; uint8 for a step with Pixels
 	Targets   = "targets"   // float32 N×K, rows sum to one
 	Params    = "params"    // float32 vector of all trainable parameters
 	Stats     = "stats"     // float32 vector of all running statistics
@@ -83,6 +83,9 @@ type Manifest struct {
 	Optimizer OptimizerInfo `json:"optimizer"`
 	// Batch is the static batch size of step.onnx.
 	Batch int `json:"batch"`
+	// Pixels tells that the images of step.onnx are uint8, and how it normalises
+	// them. Those of the other two models are normalised in any case.
+	Pixels *Pixels `json:"pixels,omitempty"`
 	// Loss is SoftmaxLoss or another of the losses.
 	Loss string `json:"loss"`
 	// Focal are the parameters of a focal loss.

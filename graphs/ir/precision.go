@@ -8,7 +8,7 @@ import "fmt"
 // ConvGradWeight and the statistics of norms, whose scale and shift stay
 // float32 too.
 
-// Cast converts x to a float type: to float16 rounding to the nearest, ties to
+// Cast converts x, also 8-bit pixels, to a float type: to float16 rounding to the nearest, ties to
 // even, and to an infinity beyond 65504.
 type Cast struct{ To DType }
 
@@ -18,8 +18,8 @@ func (o Cast) Infer(in []Type) ([]Type, error) {
 	if len(in) != 1 {
 		return nil, fmt.Errorf("takes 1 input, have %d", len(in))
 	}
-	if !float(in[0].DType) || !float(o.To) {
-		return nil, fmt.Errorf("casts between float types, not %v to %v", in[0].DType, o.To)
+	if !float(in[0].DType) && in[0].DType != Uint8 || !float(o.To) {
+		return nil, fmt.Errorf("casts between float types, or from uint8, not %v to %v", in[0].DType, o.To)
 	}
 	return []Type{{o.To, in[0].Shape}}, nil
 }

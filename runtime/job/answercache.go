@@ -139,7 +139,7 @@ func (c *answerCache) answer(ctx context.Context, dst []float32, b *data.Batch) 
 	} else if err != nil {
 		return nil, fmt.Errorf("teacher.cache: %w", err)
 	}
-	if err := c.teachers.Answer(ctx, dst, b.Images, b.Count); err != nil {
+	if err := c.teachers.Answer(ctx, dst, b.Normalised(), b.Count); err != nil {
 		return nil, err
 	}
 	if !c.broken {
@@ -194,7 +194,7 @@ func (c *answerCache) fill(ctx context.Context, r *recipe.Recipe, d *data.Datase
 			return err
 		}
 		part := answers[:b.Count*c.row]
-		err = c.teachers.Answer(ctx, part, b.Images, b.Count)
+		err = c.teachers.Answer(ctx, part, b.Normalised(), b.Count)
 		for i := 0; i < b.Count && err == nil; i++ {
 			err = c.store.Write(b.Indices[i], part[i*c.row:(i+1)*c.row])
 		}

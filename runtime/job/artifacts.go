@@ -72,6 +72,9 @@ func Artifacts(c ArtifactsConfig) (*artifact.Manifest, error) {
 			return nil, errors.New("ONNX Runtime uses no channel blocks on this machine, so that there is no native form; leave --native out")
 		}
 	}
+	if _, err := pixels(r, d.Size); err != nil {
+		return nil, err
+	}
 	spec := Spec(r, d)
 	if !c.Native {
 		spec.Lowering.Block, spec.Lowering.Kernels = 0, false

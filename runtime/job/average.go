@@ -206,7 +206,7 @@ func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) 
 		if err := t.trainer.SetState(state); err != nil {
 			return 0, err
 		}
-		in := runtime.Inputs{Images: part(b.Images, i, parts), Targets: part(b.Targets, i, parts)}
+		in := inputs(b, i, parts)
 		if t.recipe.Distils() {
 			in.Teacher = in.Targets // the statistics do not depend on it
 		}

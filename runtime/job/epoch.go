@@ -133,7 +133,7 @@ func (t *run) step(ctx context.Context, supply *supply) (float64, error) {
 func (t *run) parts(b *data.Batch, soft, hyper []float32) (loss float64, correct int, err error) {
 	parts := t.recipe.Parts()
 	for i := range parts {
-		in := runtime.Inputs{Images: part(b.Images, i, parts), Targets: part(b.Targets, i, parts)}
+		in := inputs(b, i, parts)
 		if soft != nil {
 			in.Teacher = part(soft, i, parts)
 		}
@@ -147,8 +147,13 @@ func (t *run) parts(b *data.Batch, soft, hyper []float32) (loss float64, correct
 	return loss, correct, nil
 }
 
-// part returns number i of the equal parts of v.
-func part(v []float32, i, parts int) []float32 {
+// inputs returns what the step gets of number i of the equal parts of a batch.
+func inputs(b *data.Batch, i, parts int) runtime.Inputs {
+	return runtime.Inputs{Images: part(b.Images, i, parts), Bytes: part(b.Bytes, i, parts), Targets: part(b.Targets, i, parts)}
+}
+
+// part returns number i of the equal parts of v, nil of nil.
+func part[T float32 | uint8](v []T, i, parts int) []T {
 	n := len(v) / parts
 	return v[i*n : (i+1)*n]
 }

@@ -82,6 +82,10 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 	if err != nil {
 		options = r.Optimizer.Options // building the artifacts reports them
 	}
+	bytes, err := pixels(r, d.Size)
+	if err != nil {
+		bytes = nil // the loader, which makes them, reports it
+	}
 	return artifact.Spec{
 		Model: r.Model.Name,
 		Config: models.Config{
@@ -90,6 +94,7 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
 		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
+		Pixels: bytes,
 		Lowering: lower.Options{
 			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(), Kernels: haveKernels(),
 			Choices: choices(r.Threads), Metadata: modelInfo(r, d).Metadata()},

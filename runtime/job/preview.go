@@ -109,10 +109,10 @@ func previewBand(b *data.Batch, shown int, size pixel.Size, classes []string, r 
 	if shown < b.Count {
 		out.remark += fmt.Sprintf("; %d of %d images", shown, b.Count)
 	}
-	n, k := size.Elements(), len(classes)
+	n, k, images := size.Elements(), len(classes), b.Normalised()
 	for i := range shown {
 		out.pictures = append(out.pictures, picture{
-			img:   denormalise(b.Images[i*n:(i+1)*n], size, r.Data.Mean, r.Data.Std, enlargement(size)),
+			img:   denormalise(images[i*n:(i+1)*n], size, r.Data.Mean, r.Data.Std, enlargement(size)),
 			lines: targetLines(b.Targets[i*k:(i+1)*k], classes),
 		})
 	}

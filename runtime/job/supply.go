@@ -104,7 +104,7 @@ func (s *supply) make(ctx context.Context, answers []float32) lesson {
 		notes, l.err = s.cache.answer(ctx, l.answers, l.batch)
 		l.notes = append(l.notes, notes...)
 	} else {
-		l.err = s.teachers.Answer(ctx, l.answers, l.batch.Images, l.batch.Count)
+		l.err = s.teachers.Answer(ctx, l.answers, l.batch.Normalised(), l.batch.Count)
 	}
 	if l.err != nil {
 		l.batch.Release()

@@ -1,7 +1,7 @@
 // Package batch mixes the images of a batch with each other: mixup, CutMix,
 // RICAP, and the switch that chooses one of them for every batch. It works on
-// what the loader has made: N×C×H×W normalised float32 images and N×K soft
-// target rows.
+// what the loader has made: N×C×H×W normalised float32 images, or 8-bit ones
+// where a trick only moves pixels (Paster), and N×K soft target rows.
 //
 // A trick has two halves. Sample draws, once a batch, which images each
 // output image is made of (a Draw); it is a function of the seed, the epoch
@@ -30,6 +30,14 @@ type Mixer interface {
 	// Apply writes output image i to dst, C×H×W, from src, the N×C×H×W images
 	// of the batch. dst is no part of src.
 	Apply(dst, src []float32, s Shape, d *Draw, i int)
+}
+
+// Paster is a Mixer that only moves pixels, so that it can also mix images that
+// are not normalised.
+type Paster interface {
+	Mixer
+	// ApplyBytes is Apply on 8-bit values.
+	ApplyBytes(dst, src []uint8, s Shape, d *Draw, i int)
 }
 
 // Part says that an output image shows some of a source image.

@@ -59,14 +59,20 @@ func (m CutMix) box(r *rng.Stream, w, h int) Box {
 }
 
 // Apply implements Mixer.
-func (CutMix) Apply(dst, src []float32, s Shape, d *Draw, i int) {
+func (CutMix) Apply(dst, src []float32, s Shape, d *Draw, i int) { cover(dst, src, s, d, i) }
+
+// ApplyBytes implements Paster.
+func (CutMix) ApplyBytes(dst, src []uint8, s Shape, d *Draw, i int) { cover(dst, src, s, d, i) }
+
+// cover copies an output image's first source and pastes the second over it.
+func cover[T float32 | uint8](dst, src []T, s Shape, d *Draw, i int) {
 	p := d.Parts(i)
 	copy(dst, src[p[0].From*s.Image():(p[0].From+1)*s.Image()])
 	paste(dst, src, s, &p[1])
 }
 
 // paste copies a part's box to an output image.
-func paste(dst, src []float32, s Shape, p *Part) {
+func paste[T float32 | uint8](dst, src []T, s Shape, p *Part) {
 	width := p.Box.X1 - p.Box.X0
 	if p.Box.Area() == 0 {
 		return

@@ -65,7 +65,13 @@ func (m RICAP) crops(r *rng.Stream, s Shape) (crops [4]Part) {
 }
 
 // Apply implements Mixer.
-func (RICAP) Apply(dst, src []float32, s Shape, d *Draw, i int) {
+func (RICAP) Apply(dst, src []float32, s Shape, d *Draw, i int) { patch(dst, src, s, d, i) }
+
+// ApplyBytes implements Paster.
+func (RICAP) ApplyBytes(dst, src []uint8, s Shape, d *Draw, i int) { patch(dst, src, s, d, i) }
+
+// patch puts an output image together from its parts.
+func patch[T float32 | uint8](dst, src []T, s Shape, d *Draw, i int) {
 	parts := d.Parts(i)
 	for k := range parts {
 		paste(dst, src, s, &parts[k])

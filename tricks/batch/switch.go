@@ -89,3 +89,15 @@ func (s *Switch) Sample(r *rng.Stream, seed uint64, epoch, index int, shape Shap
 	}
 	return nil, ""
 }
+
+// NeedsFloats names the first trick that blends values, which 8-bit ones cannot
+// hold; empty if all only move pixels.
+func (s *Switch) NeedsFloats() string {
+	for i := range s.choices {
+		c := &s.choices[i]
+		if _, ok := c.Mixer.(Paster); !ok && c.Mixer != nil && c.P > 0 {
+			return c.Name
+		}
+	}
+	return ""
+}

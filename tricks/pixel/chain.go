@@ -131,3 +131,15 @@ func (c *Chain) Varies() bool { return c.fit != nil }
 
 // Out returns the size of the planes the chain makes.
 func (c *Chain) Out() Size { return c.out }
+
+// NeedsFloats names the first transform that works on normalised pixels, which
+// 8-bit values cannot hold; empty if there is none.
+func (c *Chain) NeedsFloats() string {
+	if len(c.planes) == 0 {
+		return ""
+	}
+	return c.planes[0].name
+}
+
+// Normaliser returns what normalises the chain's images.
+func (c *Chain) Normaliser() *Normaliser { return c.norm }

@@ -37,6 +37,14 @@ func (w *Worker) Apply(dst []float32, src *Image, seed uint64, epoch, index int)
 	w.ApplyPart(dst, &w.whole)
 }
 
+// ApplyBytes is Apply for a chain that ends in pixels (see Chain.Bytes): dst
+// gets the 8-bit values, not normalised, as planes.
+func (w *Worker) ApplyBytes(dst []uint8, src *Image, seed uint64, epoch, index int) {
+	w.Sample(src.Size, seed, epoch, index)
+	w.whole = Whole(src)
+	w.ApplyPartBytes(dst, &w.whole)
+}
+
 // Sample draws everything that is random for an image of a size. It panics if
 // the chain does not take that size.
 func (w *Worker) Sample(in Size, seed uint64, epoch, index int) {
@@ -81,9 +89,7 @@ func (w *Worker) Wants() Wanted {
 // another length than Out.
 func (w *Worker) ApplyPart(dst []float32, src *Part) {
 	c := w.chain
-	if src.Of != w.in || len(dst) != c.out.Elements() {
-		panic(fmt.Sprintf("pixel: a chain from %v to %v was given a part of %v and %d values", w.in, c.out, src.Of, len(dst)))
-	}
+	w.check(src, len(dst))
 	img, view := w.applyPixels(src)
 	w.doing = "normalise"
 	c.norm.ApplyWindow(dst, img, view)
@@ -95,6 +101,27 @@ func (w *Worker) ApplyPart(dst []float32, src *Part) {
 		}
 	}
 	w.doing = ""
+}
+
+// ApplyPartBytes is ApplyPart for a chain that ends in pixels: dst gets the
+// 8-bit values, not normalised, as planes. It panics if the chain goes on after
+// the normalisation.
+func (w *Worker) ApplyPartBytes(dst []uint8, src *Part) {
+	w.check(src, len(dst))
+	if name := w.chain.NeedsFloats(); name != "" {
+		panic("pixel: 8-bit planes of a chain with " + name)
+	}
+	img, view := w.applyPixels(src)
+	intoPlanes(dst, img, view, plain[:img.C])
+	w.doing = ""
+}
+
+// check panics if src is not part of the image that was sampled for, or values
+// are not as many as the chain makes.
+func (w *Worker) check(src *Part, values int) {
+	if c := w.chain; src.Of != w.in || values != c.out.Elements() {
+		panic(fmt.Sprintf("pixel: a chain from %v to %v was given a part of %v and %d values", w.in, c.out, src.Of, values))
+	}
 }
 
 // applyPixels runs the transforms of pixels and returns the result as a window

@@ -26,8 +26,8 @@ func (r *Recipe) Marshal() ([]byte, error) {
 }
 
 // Hash returns the hexadecimal SHA-256 of the resolved recipe without what
-// cannot change the numbers: where the data lies, how many workers load it,
-// how often a checkpoint is written.
+// cannot change the numbers: where the data lies, how many workers load it
+// and in which form, how often a checkpoint is written.
 func (r *Recipe) Hash() (string, error) {
 	text, err := r.essence()
 	if err != nil {
@@ -43,7 +43,7 @@ func (r *Recipe) essence() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	full.Data.Dir, full.Data.Workers = "", 0
+	full.Data.Dir, full.Data.Workers, full.Data.Images = "", 0, ""
 	full.Checkpoint = Checkpoint{}
 	full.Teacher = full.Teacher.portable()
 	return full.Marshal()

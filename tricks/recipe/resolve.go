@@ -184,6 +184,9 @@ func (r *Recipe) check() error {
 			return strict.Errorf("data.std", "must be above 0, got %v", r.Data.Std)
 		}
 	}
+	if kinds := []string{FloatImages, ByteImages, AutoImages}; r.Data.Images != "" && !slices.Contains(kinds, r.Data.Images) {
+		return strict.Errorf("data.images", "unknown form %q%s", r.Data.Images, nearest.Hint(r.Data.Images, kinds))
+	}
 	if r.Limit > 0 && r.Limit < r.Batch {
 		return strict.Errorf("limit", "%d images are fewer than one batch of %d; raise it or lower batch", r.Limit, r.Batch)
 	}

@@ -162,6 +162,8 @@ func ports(line func(string, ...any), dir string, m *artifact.Manifest, file str
 			name := strings.TrimSuffix(v.GetName(), artifact.OutSuffix)
 			what, ok := meanings[name]
 			switch {
+			case name == artifact.Images && v.GetType().GetTensorType().GetElemType() == int32(onnx.TensorProto_UINT8):
+				what = "images, 0 to 255; the step normalises them (see `pixels` in the manifest)"
 			case ok:
 			case scalars[name]:
 				what = "scalar of the update"

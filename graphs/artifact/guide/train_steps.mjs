@@ -61,6 +61,17 @@ function imagesOf(labels) {
   for (let i = 0; i < x.length; i++) x[i] = patterns[labels[Math.floor(i / pixels)] * pixels + (i % pixels)] + normal();
   return new ort.Tensor('float32', x, [labels.length, ...size]);
 }
+// What the step takes: normalised images, or 8-bit ones that it normalises.
+function fed(images) {
+  if (!manifest.pixels) return images;
+  const { scale, shift } = manifest.pixels;
+  const plane = size[1] * size[2];
+  const bytes = Uint8Array.from(images.data, (v, i) => {
+    const c = Math.floor(i / plane) % size[0];
+    return Math.min(255, Math.max(0, Math.round((v - shift[c]) / scale[c])));
+  });
+  return new ort.Tensor('uint8', bytes, images.dims);
+}
 function targetsOf(labels) {
   const t = new Float32Array(labels.length * classes);
   labels.forEach((k, i) => { t[i * classes + k] = 1; });
@@ -89,7 +100,7 @@ const step = await ort.InferenceSession.create(join(here, 'step.onnx'), { execut
 const steps = Number(process.argv[2] ?? 20);
 for (let n = 0; n < steps; n++) {
   const labels = draw(batch);
-  const feed = { images: imagesOf(labels), targets: targetsOf(labels), ...state };
+  const feed = { images: fed(imagesOf(labels)), targets: targetsOf(labels), ...state };
   // The learning rate warms up over ten steps; rules that count get the number.
   const scalars = { ...hyper, lr: hyper.lr * Math.min(1, (n + 1) / 10), step: n + 1 };
   for (const port of step.inputMetadata) {

@@ -67,12 +67,20 @@ def noise():
     return np.concatenate(parts).astype(np.float32)
 
 
+def fed(x):
+    """What the step takes: normalised images, or 8-bit ones that it normalises."""
+    if "pixels" not in manifest:
+        return x
+    scale, shift = (np.reshape(manifest["pixels"][k], (-1, 1, 1)) for k in ("scale", "shift"))
+    return np.clip(np.rint((x - shift) / scale), 0, 255).astype(np.uint8)
+
+
 step = ort.InferenceSession(os.path.join(here, "step.onnx"), providers=["CPUExecutionProvider"])
 outputs = [o.name for o in step.get_outputs()]
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 for n in range(steps):
     labels = rng.integers(0, classes, batch)
-    feed = {"images": images_of(labels), "targets": np.eye(classes, dtype=np.float32)[labels], **state}
+    feed = {"images": fed(images_of(labels)), "targets": np.eye(classes, dtype=np.float32)[labels], **state}
     # The learning rate warms up over ten steps; rules that count get the number.
     scalars = dict(hyper, lr=hyper["lr"] * min(1, (n + 1) / 10), step=n + 1)
     for i in step.get_inputs():

@@ -1,0 +1,101 @@
+package runtime_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/check"
+	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/runtime/ortest"
+	"github.com/ortrain/ortrain/tricks/pixel"
+)
+
+// pixelTrainer makes a trainer of 8×8 colour images, which its step normalises
+// if it is given how.
+func pixelTrainer(t *testing.T, p *artifact.Pixels, block int) *runtime.Trainer {
+	t.Helper()
+	s := artifact.Spec{Model: "resnet8", Config: models.Config{Classes: tinyClasses, Input: [3]int{3, 8, 8}},
+		Optimizer: "sgd", Batch: tinyBatch, Seed: 7, Pixels: p}
+	s.Lowering.Block = block
+	set, err := artifact.Build(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := set.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check.File(dir + "/" + artifact.StepFile); err != nil {
+		t.Error(err)
+	}
+	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	return tr
+}
+
+// A step that is given 8-bit images and normalises them ends with the state,
+// bit for bit, of one that is given normalised ones.
+func TestStepNormalisesPixels(t *testing.T) {
+	ortest.Open(t)
+	norm, err := pixel.NewNormaliser([]float64{0.4914, 0.4822, 0.4465}, []float64{0.247, 0.2435, 0.2616})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale, shift := norm.Affine()
+	for _, block := range []int{0, runtime.ChannelBlock()} {
+		bytes, floats := pixelTrainer(t, &artifact.Pixels{Scale: scale, Shift: shift}, block), pixelTrainer(t, nil, block)
+		if bytes.Manifest().Hash != floats.Manifest().Hash {
+			t.Error("a checkpoint of one form does not fit the other")
+		}
+		rng := newRand(3)
+		x, y := make([]uint8, tinyBatch*3*64), make([]float32, tinyBatch*3*64)
+		_, targets, _ := sample(rng, tinyBatch)
+		for n := range 6 {
+			for i := range x {
+				x[i] = uint8(rng.IntN(256))
+			}
+			norm.ApplyPlanes(y, x, pixel.Size{W: 8, H: 8, C: 3})
+			a, err := bytes.StepInputs(runtime.Inputs{Bytes: x, Targets: targets}, hyper(t, bytes, 0.1), 0, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := floats.StepInputs(runtime.Inputs{Images: y, Targets: targets}, hyper(t, floats, 0.1), 0, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.Loss != b.Loss || !slices.Equal(a.Logits, b.Logits) {
+				t.Fatalf("step %d, block %d: losses %v and %v", n, block, a.Loss, b.Loss)
+			}
+		}
+		if !slices.Equal(bytes.View().Params, floats.View().Params) || !slices.Equal(bytes.View().Stats, floats.View().Stats) {
+			t.Errorf("block %d: the states differ", block)
+		}
+		if _, err := bytes.StepInputs(runtime.Inputs{Images: y, Targets: targets}, hyper(t, bytes, 0.1), 0, 1); err == nil || !strings.Contains(err.Error(), "takes 8-bit values") {
+			t.Errorf("floats for bytes: %v", err)
+		}
+		if _, err := floats.StepInputs(runtime.Inputs{Bytes: x, Targets: targets}, hyper(t, floats, 0.1), 0, 1); err == nil || !strings.Contains(err.Error(), "takes normalised values") {
+			t.Errorf("bytes for floats: %v", err)
+		}
+		if _, err := bytes.StepInputs(runtime.Inputs{Bytes: x[1:], Targets: targets}, hyper(t, bytes, 0.1), 0, 1); err == nil || !strings.Contains(err.Error(), "images") {
+			t.Errorf("too few bytes: %v", err)
+		}
+	}
+}
+
+func TestPixelsMustFit(t *testing.T) {
+	for _, p := range []*artifact.Pixels{
+		{Scale: []float32{1}, Shift: []float32{0}},
+		{Scale: []float32{1, 0, 1}, Shift: []float32{0, 0, 0}},
+	} {
+		_, err := artifact.Build(artifact.Spec{Model: "resnet8", Config: models.Config{Classes: 3, Input: [3]int{3, 8, 8}}, Optimizer: "sgd", Batch: 4, Pixels: p})
+		if err == nil || !strings.Contains(err.Error(), "normalise") {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package recipe_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ortrain/ortrain/tricks/pixel"
+	"github.com/ortrain/ortrain/tricks/recipe"
+)
+
+func TestByteImages(t *testing.T) {
+	for _, c := range []struct {
+		settings string
+		want     bool
+		problem  string
+	}{
+		{"", false, ""},
+		{"provider=cuda", true, ""},
+		{"provider=cuda data.images=float32", false, ""},
+		{"provider=cuda augment=[crop,cutout]", false, ""},
+		{"provider=cuda data.images=auto mix=[mixup]", false, ""},
+		{"provider=cuda mix=[cutmix,ricap] augment=[crop,mirror,autoaugment]", true, ""},
+		{"data.images=uint8", true, ""},
+		{"data.images=uint8 augment=[crop,cutout]", false, "cutout (augment) works on normalised images"},
+		{"data.images=uint8 mix=[cutmix,mixup]", false, "mixup (mix) works on normalised images"},
+	} {
+		r := recipe.Default()
+		for _, s := range strings.Fields("augment=[crop,mirror] data.mean=[0.5,0.5,0.5] data.std=[0.2,0.2,0.2] " + c.settings) {
+			if err := r.Set(s); err != nil {
+				t.Fatal(s, err)
+			}
+		}
+		r, err := r.Resolve()
+		if err != nil {
+			t.Fatal(c.settings, err)
+		}
+		chain, err := r.BuildAugment(pixel.Size{W: 32, H: 32, C: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mix, err := r.BuildMix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.ByteImages(chain, mix)
+		if got != c.want || (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%q: %v, %v", c.settings, got, err)
+		}
+	}
+	r := recipe.Default()
+	if err := r.Set("data.images=uint16"); err == nil {
+		_, err = r.Resolve()
+		if err == nil || !strings.Contains(err.Error(), "uint8") {
+			t.Errorf("unknown form: %v", err)
+		}
+	}
+}
+
+// The form of the images does not change the numbers, so that runs of either
+// are one run.
+func TestHashIgnoresTheFormOfImages(t *testing.T) {
+	hashes := map[string]bool{}
+	for _, form := range []string{"", "auto", "uint8", "float32"} {
+		r := recipe.Default()
+		if err := r.Set("data.images=" + form); err != nil {
+			t.Fatal(err)
+		}
+		h, err := r.Hash()
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes[h] = true
+	}
+	if len(hashes) != 1 {
+		t.Errorf("%d hashes", len(hashes))
+	}
+}
