@@ -4,12 +4,9 @@
 // The pixels are those of Pillow's Image.open(file).convert("RGB"), turned
 // upright as the EXIF data of a JPEG says: transparency is dropped, and of 16
 // bits the upper eight are kept. JPEG files are decoded by libjpeg-turbo if
-// the machine has it (it is loaded at run time), otherwise in Go; at full size
-// the two give the same pixels. Of a JPEG a part can be decoded, at full size
-// or at a half, a quarter or an eighth of it, at a fraction of the cost; shrunk
-// pixels of the two differ by up to three levels, 0.4 in the mean, since in Go
-// they are means of full-size ones, and a little more next to the edge of the
-// few files that hold RGB or inks.
+// the machine has it (it is loaded at run time), otherwise in Go; the two give
+// the same pixels. Of a JPEG a part can be decoded, at full size or at a half, a
+// quarter or an eighth of it, at a fraction of the cost.
 package decode
 
 import (

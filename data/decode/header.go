@@ -19,7 +19,6 @@ type header struct {
 	w, h        int
 	orientation int // 1 to 8
 	components  int // of a JPEG
-	adobe       int // colour transform of a JPEG's Adobe segment; -1 without one
 }
 
 func (h *header) public() Header {
@@ -31,7 +30,7 @@ func (h *header) public() Header {
 }
 
 func readHeader(file []byte) (header, error) {
-	h := header{format: sniff(file), orientation: 1, adobe: -1}
+	h := header{format: sniff(file), orientation: 1}
 	var err error
 	r := func() *bytes.Reader { return bytes.NewReader(file) }
 	switch h.format {
@@ -134,10 +133,6 @@ func (h *header) readJPEG(file []byte) error {
 		case marker == 0xe1:
 			if o := exifOrientation(body); o > 0 {
 				h.orientation = o
-			}
-		case marker == 0xee:
-			if len(body) >= 12 && string(body[:5]) == "Adobe" {
-				h.adobe = int(body[11])
 			}
 		}
 	}

@@ -22,26 +22,7 @@ func decodeInks(dst *pixel.Image, file []byte, h *header, shrink int, v Window, 
 	return nil
 }
 
-// fromInks shrinks and converts a window of inks that were decoded in Go,
-// where 255 is full ink.
-func fromInks(dst *pixel.Image, pix []uint8, stride int, h *header, shrink int, v Window) {
-	var planes [4]component
-	for c := range planes {
-		planes[c] = component{pix: every(pix[c:], 4), stride: stride / 4, w: h.w, h: h.h}.shrink(shrink, shrink)
-	}
-	var ink [4]uint8
-	for y := range v.H {
-		for x := range v.W {
-			for c := range planes {
-				ink[c] = planes[c].row(v.Y + y)[v.X+x]
-			}
-			r, g, b := fromInk(ink[:])
-			put(dst, y*v.W+x, r, g, b)
-		}
-	}
-}
-
-// fromInk is Pillow's conversion of CMYK to RGB.
+// fromInk is Pillow's conversion of CMYK to RGB, where 255 is full ink.
 func fromInk(ink []uint8) (r, g, b uint8) {
 	light := 255 - int32(ink[3])
 	one := func(ink uint8) uint8 {

@@ -1,34 +1,33 @@
 package decode
 
-// upsampler enlarges the colours of a JPEG to the size of its luma, as
-// libjpeg-turbo does (jdsample.c): by a triangle filter for the usual ratios,
-// by repetition for the others.
-type upsampler struct {
-	hx, vy int // 1, 2 or 4 samples for one
-	fancy  bool
-}
+import "github.com/ortrain/ortrain/data/decode/internal/gojpeg"
 
-// row writes row y of the enlarged plane to out, which has room for hx times
-// the plane's width.
-func (u upsampler) row(out []uint8, p component, y int) {
-	line := p.row(y / u.vy)[:p.w]
-	wide := p.w > 2
+// The colours of a JPEG are enlarged to the size of its luma as libjpeg-turbo
+// does (jdsample.c): by a triangle filter for the usual ratios, by repetition
+// for the others and where the image is shrunk most.
+
+// plane returns the samples that count of row y.
+func plane(p *gojpeg.Plane, y int) []uint8 { return p.Pix[y*p.Stride:][:p.W] }
+
+// enlarge writes row y of the enlarged plane to out, which has room for HX
+// times the plane's width; fancy allows the filter.
+func enlarge(out []uint8, p *gojpeg.Plane, y int, fancy bool) {
+	line := plane(p, y/p.VY)
+	wide := p.W > 2
 	switch {
-	case u.hx == 1 && u.vy == 1:
-		copy(out, line)
-	case u.fancy && wide && u.hx == 2 && u.vy == 1:
+	case fancy && wide && p.HX == 2 && p.VY == 1:
 		across(out, line)
-	case u.fancy && u.hx == 1 && u.vy == 2:
+	case fancy && p.HX == 1 && p.VY == 2:
 		bias := 1 + uint32(y%2)
-		for i, near := range p.neighbour(y) {
+		for i, near := range neighbour(p, y) {
 			out[i] = uint8((3*uint32(line[i]) + uint32(near) + bias) >> 2)
 		}
-	case u.fancy && wide && u.hx == 2 && u.vy == 2:
-		both(out, line, p.neighbour(y))
+	case fancy && wide && p.HX == 2 && p.VY == 2:
+		both(out, line, neighbour(p, y))
 	default:
 		for i, v := range line {
-			for k := range u.hx {
-				if at := i*u.hx + k; at < len(out) {
+			for k := range p.HX {
+				if at := i*p.HX + k; at < len(out) {
 					out[at] = v
 				}
 			}
@@ -38,9 +37,9 @@ func (u upsampler) row(out []uint8, p component, y int) {
 
 // neighbour returns the plane's row that is second nearest to row y of the
 // plane at twice its height.
-func (p component) neighbour(y int) []uint8 {
+func neighbour(p *gojpeg.Plane, y int) []uint8 {
 	near := y/2 - 1 + 2*(y%2)
-	return p.row(min(max(near, 0), p.h-1))[:p.w]
+	return plane(p, min(max(near, 0), p.H-1))
 }
 
 // across doubles a row.

@@ -6,19 +6,17 @@
 // progressive, of one, three and four components.
 //
 // It is the decoder of Go's image/jpeg (Go 1.26), whose license lies beside
-// it, with these changes: the inverse DCT is libjpeg's accurate integer one
-// (see idct.go), so that the samples of every component are those of libjpeg
-// and libjpeg-turbo; the file lies in memory; the size of the image is known
+// it, with these changes: the inverse DCTs are libjpeg's accurate integer ones
+// (idct.go, reduced.go), so that the samples of every component are those of
+// libjpeg and libjpeg-turbo, at any of their sizes; the components are left as
+// they are stored; the file lies in memory; the size of the image is known
 // beforehand, and a frame of another size is refused before memory is taken
 // for it; what decoding does not need is gone.
 //
 // JPEG is defined in ITU-T T.81: https://www.w3.org/Graphics/JPEG/itu-t81.pdf.
 package gojpeg
 
-import (
-	"bytes"
-	"image"
-)
+import "bytes"
 
 // A FormatError reports that the input is not a valid JPEG.
 type FormatError string
@@ -120,10 +118,9 @@ type decoder struct {
 	// wantW and wantH are the size that the frame must have.
 	wantW, wantH int
 
-	img1        *image.Gray
-	img3        *image.YCbCr
-	blackPix    []byte
-	blackStride int
+	// shrink is 1, 2, 4 or 8: planes hold 8/shrink samples for eight.
+	shrink int
+	planes []Plane
 
 	ri    int // Restart Interval.
 	nComp int
@@ -148,16 +145,15 @@ type decoder struct {
 	tmp        [2 * blockSize]byte
 }
 
-// Decode decodes a JPEG file of w×h pixels to an *image.Gray, *image.YCbCr,
-// *image.RGBA (if the file holds RGB) or *image.CMYK (255 is full ink). The
-// memory of the first two holds whole blocks, beyond the bounds too.
-func Decode(file []byte, w, h int) (image.Image, error) {
-	d := decoder{r: bytes.NewReader(file), wantW: w, wantH: h}
+// Decode decodes the components of a JPEG file of w×h pixels at 1/shrink of its
+// size, 1, 2, 4 or 8.
+func Decode(file []byte, w, h, shrink int) (*Image, error) {
+	d := decoder{r: bytes.NewReader(file), wantW: w, wantH: h, shrink: shrink}
 	return d.decode()
 }
 
 // decode reads the image.
-func (d *decoder) decode() (image.Image, error) {
+func (d *decoder) decode() (*Image, error) {
 	// Check for the Start Of Image marker.
 	if err := d.readFull(d.tmp[:2]); err != nil {
 		return nil, err
@@ -271,16 +267,8 @@ func (d *decoder) decode() (image.Image, error) {
 			return nil, err
 		}
 	}
-	if d.img1 != nil {
-		return d.img1, nil
+	if d.planes == nil {
+		return nil, FormatError("missing SOS marker")
 	}
-	if d.img3 != nil {
-		if d.blackPix != nil {
-			return d.applyBlack()
-		} else if d.isRGB() {
-			return d.convertToRGB()
-		}
-		return d.img3, nil
-	}
-	return nil, FormatError("missing SOS marker")
+	return &Image{Kind: d.kind(), Planes: d.planes}, nil
 }
