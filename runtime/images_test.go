@@ -15,10 +15,10 @@ import (
 
 // pixelTrainer makes a trainer of 8×8 colour images, which its step normalises
 // if it is given how.
-func pixelTrainer(t *testing.T, p *artifact.Pixels, block int) *runtime.Trainer {
+func pixelTrainer(t *testing.T, p *artifact.Pixels, block int, loop bool) *runtime.Trainer {
 	t.Helper()
 	s := artifact.Spec{Model: "resnet8", Config: models.Config{Classes: tinyClasses, Input: [3]int{3, 8, 8}},
-		Optimizer: "sgd", Batch: tinyBatch, Seed: 7, Pixels: p}
+		Optimizer: "sgd", Batch: tinyBatch, Seed: 7, Pixels: p, Loop: loop}
 	s.Lowering.Block = block
 	set, err := artifact.Build(s)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestStepNormalisesPixels(t *testing.T) {
 	}
 	scale, shift := norm.Affine()
 	for _, block := range []int{0, runtime.ChannelBlock()} {
-		bytes, floats := pixelTrainer(t, &artifact.Pixels{Scale: scale, Shift: shift}, block), pixelTrainer(t, nil, block)
+		bytes, floats := pixelTrainer(t, &artifact.Pixels{Scale: scale, Shift: shift}, block, false), pixelTrainer(t, nil, block, false)
 		if bytes.Manifest().Hash != floats.Manifest().Hash {
 			t.Error("a checkpoint of one form does not fit the other")
 		}
@@ -85,6 +85,32 @@ func TestStepNormalisesPixels(t *testing.T) {
 		if _, err := bytes.StepInputs(runtime.Inputs{Bytes: x[1:], Targets: targets}, hyper(t, bytes, 0.1), 0, 1); err == nil || !strings.Contains(err.Error(), "images") {
 			t.Errorf("too few bytes: %v", err)
 		}
+	}
+}
+
+// Several steps in one run take 8-bit images as one step does.
+func TestManyStepsNormalisePixels(t *testing.T) {
+	ortest.Open(t)
+	p := &artifact.Pixels{Scale: []float32{0.01, 0.02, 0.03}, Shift: []float32{-1, -2, 0.5}}
+	one, many := pixelTrainer(t, p, 0, false), pixelTrainer(t, p, 0, true)
+	const n = 3
+	rng := newRand(4)
+	x, row := make([]uint8, n*tinyBatch*3*64), hyper(t, one, 0.1)
+	for i := range x {
+		x[i] = uint8(rng.IntN(256))
+	}
+	_, targets, _ := sample(rng, n*tinyBatch)
+	for i := range n {
+		in := runtime.Inputs{Bytes: x[i*len(x)/n:][:len(x)/n], Targets: targets[i*len(targets)/n:][:len(targets)/n]}
+		if _, err := one.StepInputs(in, row, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := many.StepMany(runtime.Inputs{Bytes: x, Targets: targets}, slices.Repeat(row, n), n); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(one.View().Params, many.View().Params) {
+		t.Error("three steps in one run end in another state")
 	}
 }
 

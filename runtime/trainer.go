@@ -178,7 +178,7 @@ func (t *Trainer) allocate() error {
 // bindBanks lists each bank's tensors in the order of the session's ports.
 func (t *Trainer) bindBanks() error {
 	// Stand-ins give the per-step inputs a type and shape to check.
-	images, err := t.blankImages()
+	images, err := t.blankImages(t.imagesShape)
 	if err != nil {
 		return err
 	}
@@ -337,7 +337,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	if t.noise != nil {
 		t.manifest.FillNoise(t.noise.Floats(), t.seed, t.step*int64(parts)+int64(part))
 	}
-	x, err := t.wrapImages(in)
+	x, err := t.wrapImages(in, t.imagesShape)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("images: %w", err)
 	}

@@ -85,7 +85,7 @@ func (t *Trainer) checkWindow() error {
 	if err != nil {
 		return err
 	}
-	images, err := NewTensor(stacked(1, t.imagesShape)...)
+	images, err := t.blankImages(stacked(1, t.imagesShape))
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (t *Trainer) StepMany(in Inputs, hyper []float32, n int) ([]StepResult, err
 			m.FillNoise(w.noise.Floats()[i*count:(i+1)*count], t.seed, t.step+int64(i))
 		}
 	}
-	x, err := WrapTensor(in.Images, stacked(n, t.imagesShape)...)
+	x, err := t.wrapImages(in, stacked(n, t.imagesShape))
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
 	}
