@@ -34,6 +34,9 @@ type Batch struct {
 	Labels []int
 	// Indices are the numbers in the source of the images before mixing.
 	Indices []int
+	// Broken are the numbers of the images, found broken in making this batch,
+	// that no earlier batch of the run has named; others stand for them.
+	Broken []int
 	// Mixed names the trick that mixed the batch; empty if none did.
 	Mixed string
 	// Draw says what each mixed image is made of, if Mixed is not empty.

@@ -46,6 +46,13 @@ func (b *Batch) note(i brokenImage) {
 	b.broken = append(b.broken, i)
 }
 
+func (l *Loader) know(image int) {
+	if l.broken == nil {
+		l.broken = map[int]bool{}
+	}
+	l.broken[image] = true
+}
+
 // tell reports the broken images of a batch that were not known, by their
 // numbers, and fails when there are too many in all.
 func (l *Loader) tell(b *Batch) error {
@@ -57,10 +64,8 @@ func (l *Loader) tell(b *Batch) error {
 		if len(l.broken) == l.opt.SkipBroken {
 			return fmt.Errorf("%w; that is one more than the %d broken images that data.skip_broken allows", i.err, l.opt.SkipBroken)
 		}
-		if l.broken == nil {
-			l.broken = map[int]bool{}
-		}
-		l.broken[i.image] = true
+		l.know(i.image)
+		b.Broken = append(b.Broken, i.image)
 		if l.onBroken != nil {
 			l.onBroken(i.err)
 		}

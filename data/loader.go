@@ -210,6 +210,15 @@ func (l *Loader) Slots() int { return len(l.all) }
 // another stands for. It is to be called before the first Next.
 func (l *Loader) OnBroken(tell func(error)) { l.onBroken = tell }
 
+// KnowBroken takes numbers of images as told to be broken already, by the part of
+// the run before Start: they count towards SkipBroken and are not told again. It
+// is to be called before the first Next.
+func (l *Loader) KnowBroken(images []int) {
+	for _, i := range images {
+		l.know(i)
+	}
+}
+
 // Timing returns where the time went since the loader started.
 func (l *Loader) Timing() Timing { return l.sums.timing() }
 

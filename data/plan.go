@@ -69,7 +69,7 @@ func (l *Loader) plan(b *Batch, s *sampler, epoch, index int) {
 	images := b.images.cut(0, n*l.values)
 	b.Images, b.Bytes, b.Targets = images.floats, images.bytes, b.targets[:n*l.classes]
 	b.Labels, b.Indices = b.labels[:n], b.indices[:n]
-	b.err, b.broken = nil, b.broken[:0]
+	b.err, b.broken, b.Broken = nil, b.broken[:0], b.Broken[:0]
 	for i := range n {
 		at, repetition := s.at(first + i)
 		b.Indices[i], b.Labels[i], b.repeat[i], b.at[i] = l.set.At(at), l.set.Label(at), repetition, at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
@@ -122,6 +123,10 @@ func (t *run) step(ctx context.Context, supply *supply) (float64, error) {
 	t.sums.Loss += loss * float64(b.Count)
 	t.sums.Correct += correct
 	t.sums.Images += b.Count
+	if len(b.Broken) > 0 {
+		t.broken = append(t.broken, b.Broken...)
+		slices.Sort(t.broken)
+	}
 	schedule.Observe(t.schedule, n+1, schedule.Metrics{
 		schedule.TrainLoss: loss, schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
 	return lr, nil

@@ -27,6 +27,9 @@ type position struct {
 	// Deploy says which weights to export: "average", "best", or those that
 	// were trained.
 	Deploy string `json:"deploy,omitempty"`
+	// Broken are the numbers of the training images found broken so far, in
+	// order: data.skip_broken limits those of the whole run.
+	Broken []int `json:"broken,omitempty"`
 	// Best is the epoch with the best accuracy so far.
 	Best *bestMark `json:"best,omitempty"`
 }
@@ -63,7 +66,7 @@ func (t *run) checkpoint(at data.Position) error {
 	c := t.trainer.Snapshot()
 	c.Epoch, c.Batch, c.Seed, c.RecipeHash, c.BestAccuracy = at.Epoch, at.Batch, t.recipe.Seed, t.hash, t.best
 	t.aside.save(c)
-	p := position{Stopped: t.stopped, Best: t.bestAt}
+	p := position{Stopped: t.stopped, Best: t.bestAt, Broken: t.broken}
 	if at.Batch > 0 {
 		p.Sums = &t.sums
 	}
@@ -111,7 +114,7 @@ func (t *run) restore(c *runtime.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	t.bestAt = p.Best
+	t.bestAt, t.broken = p.Best, p.Broken
 	if p.Sums != nil {
 		t.sums = *p.Sums
 	}

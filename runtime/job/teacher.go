@@ -201,6 +201,7 @@ func (t *run) supply(ctx context.Context) (*supply, error) {
 	if err != nil {
 		return nil, err
 	}
+	loader.KnowBroken(t.broken)
 	return newSupply(ctx, loader, t.teachers, t.cache, t.recipe.Batch), nil
 }
 

@@ -48,6 +48,7 @@ type run struct {
 
 	start    data.Position
 	sums     sums
+	broken   []int // the training images found broken so far, in order
 	begun    time.Time
 	stepTime movingAverage
 	evalTime float64 // seconds of the last evaluation
