@@ -20,12 +20,15 @@ func (e *environment) inspect() *cli.Command {
 		Description: `Of an ONNX file: inputs, outputs, operators, parameters, multiply-adds,
 metadata. Of a folder: where each tensor lies in the state, and where the run
 stands. Every model is also read by an independent ONNX reader, which checks
-its structure.
+its structure. With --provider, node by node, what that provider would leave
+to the CPU, according to the lists of its kernels.
 
   ortrain inspect runs/demo
-  ortrain inspect runs/demo/model.onnx`,
+  ortrain inspect runs/demo/model.onnx
+  ortrain inspect --provider cuda runs/demo`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "list every tensor of the state, however many"},
+			&cli.StringFlag{Name: "provider", Usage: "list the nodes that provider `NAME` (cuda) would leave to the CPU"},
 			jsonFlag(),
 		},
 		Action: e.runInspect,
@@ -39,6 +42,17 @@ func (e *environment) runInspect(c *cli.Context) error {
 	in, err := job.Inspect(c.Args().First())
 	if err != nil {
 		return err
+	}
+	if provider := c.String("provider"); provider != "" {
+		list, err := in.Placements(provider)
+		if err != nil {
+			return err
+		}
+		if c.Bool("json") {
+			return e.out.json(list)
+		}
+		e.printPlacements(provider, list)
+		return nil
 	}
 	if c.Bool("json") {
 		if err := e.out.json(in); err != nil {
