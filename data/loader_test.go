@@ -68,13 +68,18 @@ func start(t testing.TB, set *Subset, opt LoaderOptions) *Loader {
 
 // digest is everything a batch says, as a string.
 func digest(b *Batch) string {
+	return fmt.Sprintf("%d.%d step %d last %v %s", b.Epoch, b.Index, b.Step, b.Last, contents(b))
+}
+
+// contents is what a batch holds, wherever in a run it stands.
+func contents(b *Batch) string {
 	h := fnv.New64a()
 	for _, v := range b.Images {
 		u := math.Float32bits(v)
 		h.Write([]byte{byte(u), byte(u >> 8), byte(u >> 16), byte(u >> 24)})
 	}
 	h.Write(b.Bytes)
-	return fmt.Sprintf("%d.%d step %d count %d last %v %v %v %v %x", b.Epoch, b.Index, b.Step, b.Count, b.Last, b.Labels, b.Indices, b.Targets, h.Sum64())
+	return fmt.Sprintf("count %d %s %v %v %v %x", b.Count, b.Mixed, b.Labels, b.Indices, b.Targets, h.Sum64())
 }
 
 func drain(t testing.TB, l *Loader) []string {

@@ -29,44 +29,19 @@ func (s *rowSource) Bytes(i int, _ []byte) ([]byte, error) { return s.rows.Bytes
 func (s *rowSource) Read(i int, dst *pixel.Image) error { return readStored(s, i, dst) }
 
 func indexParquet(_ *Definition, o Options) (*Parts, error) {
-	found, err := findParts("parquet", ".parquet", o)
-	if err != nil {
-		return nil, err
-	}
-	given, err := readClasses(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	var a assembly
-	var pieces []piece
-	parts := &Parts{}
-	for _, p := range []struct {
-		paths    []string
-		training bool
-		into     **Subset
-	}{{found.train, true, &parts.Train}, {found.validation, false, &parts.Validation}, {found.test, false, &parts.Test}} {
-		if len(p.paths) == 0 {
-			continue
-		}
+	return indexParts("parquet", ".parquet", o, func(paths []string, training bool, a *assembly) (piece, []string, error) {
 		s := &rowSource{written: written{size: o.side()}}
-		s.rows, err = hfparquet.Open(p.paths, hfparquet.Options{Image: o.ImageKey, Label: o.LabelKey}, func(label string, ok bool) {
+		var err error
+		s.rows, err = hfparquet.Open(paths, hfparquet.Options{Image: o.ImageKey, Label: o.LabelKey}, func(label string, ok bool) {
 			if ok {
-				a.add(&s.written, label, p.training)
+				a.add(&s.written, label, training)
 			} else {
 				a.noLabel(&s.written)
 			}
 		})
 		if err != nil {
-			return nil, err
+			return piece{}, nil, err
 		}
-		if p.training && given == nil {
-			given = s.rows.Names
-		}
-		pieces = append(pieces, piece{s, &s.written, p.into})
-	}
-	if err := a.finish(given, pieces); err != nil {
-		return nil, err
-	}
-	parts.Problems = a.problems
-	return parts, nil
+		return piece{source: s, written: &s.written}, s.rows.Names, nil
+	})
 }

@@ -1,7 +1,9 @@
 package data
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -84,6 +86,73 @@ func TestProcessesShareAnEpoch(t *testing.T) {
 		if l, err := NewLoader(t.Context(), Whole(images(t, rgb, 20)), opt); err == nil {
 			l.Close()
 			t.Errorf("%+v was accepted", opt)
+		}
+	}
+}
+
+// With every sampling, repeated augmentation and mixing, the processes of a
+// distributed run make together, to the last bit, the batches that one process
+// makes; and so does each that begins in the middle of an epoch.
+func TestProcessesShareARun(t *testing.T) {
+	set := Whole(images(t, rgb, 83))
+	info := sampling.Info{Len: 83, Classes: 3, Label: set.Label}
+	for name, options := range map[string]sampling.Options{
+		"shuffle": nil, "class_balanced": &sampling.ClassBalancedOptions{}, "weighted": &sampling.WeightedOptions{Weights: []float64{1, 0, 5}}, "evaluation": nil,
+	} {
+		for world := 2; world <= 4; world++ {
+			opt := byteOptions(t) // repeats every image and mixes
+			if opt.Train = name != "evaluation"; !opt.Train {
+				opt.Mix, opt.Repeats = nil, 0
+			}
+			if options != nil {
+				var err error
+				if opt.Sampling, err = options.Build(info); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run := func(opt LoaderOptions) (all []string, perEpoch int) {
+				l := start(t, set, opt)
+				defer l.Close()
+				for {
+					b, err := l.Next(t.Context())
+					if errors.Is(err, io.EOF) {
+						return all, l.StepsPerEpoch()
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, contents(b))
+					b.Release()
+				}
+			}
+			alone, perEpoch := run(opt)
+			dealt := make([]bool, len(alone))
+			for rank := range world {
+				opt.Rank, opt.World = rank, world
+				opt.Workers = 1 + rank
+				opt.Start = Position{}
+				mine, each := run(opt)
+				for i, b := range mine {
+					at := i/each*perEpoch + i%each*world + rank
+					if dealt[at] || b != alone[at] {
+						t.Fatalf("%s: batch %d of process %d of %d is not batch %d of one process", name, i, rank, world, at)
+					}
+					dealt[at] = true
+				}
+				for _, from := range []Position{{0, 1}, {1, 2}, {2, each - 1}} {
+					opt.Start = from
+					if rest, _ := run(opt); !slices.Equal(rest, mine[from.Epoch*each+from.Batch:]) {
+						t.Errorf("%s: process %d of %d, resumed at %+v, makes other batches", name, rank, world, from)
+					}
+				}
+			}
+			for i, ok := range dealt {
+				// Of a training epoch, the batches that do not make a step of all
+				// processes are dropped.
+				if dropped := opt.Train && i%perEpoch >= perEpoch/world*world; ok == dropped {
+					t.Errorf("%s, %d processes: batch %d of epoch %d was made: %v", name, world, i%perEpoch, i/perEpoch, ok)
+				}
+			}
 		}
 	}
 }

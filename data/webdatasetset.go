@@ -64,34 +64,12 @@ func (s *shardSource) Name(i int) string {
 
 // indexWebDataset reads the headers of all shards, several at a time.
 func indexWebDataset(_ *Definition, o Options) (*Parts, error) {
-	found, err := findParts("webdataset", ".tar", o)
-	if err != nil {
-		return nil, err
-	}
-	classes, err := readClasses(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	var a assembly
-	var pieces []piece
-	parts := &Parts{}
-	for _, p := range []struct {
-		paths    []string
-		training bool
-		into     **Subset
-	}{{found.train, true, &parts.Train}, {found.validation, false, &parts.Validation}, {found.test, false, &parts.Test}} {
-		if len(p.paths) == 0 {
-			continue
-		}
+	keys := webdataset.Options{Image: strings.ToLower(o.ImageKey), Label: strings.ToLower(o.LabelKey)}
+	return indexParts("webdataset", ".tar", o, func(paths []string, training bool, a *assembly) (piece, []string, error) {
 		s := &shardSource{written: written{size: o.side()}}
-		s.index(p.paths, p.training, webdataset.Options{Image: strings.ToLower(o.ImageKey), Label: strings.ToLower(o.LabelKey)}, &a)
-		pieces = append(pieces, piece{s, &s.written, p.into})
-	}
-	if err := a.finish(classes, pieces); err != nil {
-		return nil, err
-	}
-	parts.Problems = a.problems
-	return parts, nil
+		s.index(paths, training, keys, a)
+		return piece{source: s, written: &s.written}, nil, nil
+	})
 }
 
 // scanned is what one shard holds.

@@ -59,6 +59,47 @@ type piece struct {
 	into    **Subset
 }
 
+// indexParts finds the files of a format and has each part's opened: open adds
+// its images to the assembly and returns the part's source and, if the files
+// name them, the classes. A list beside the files comes first, then what the
+// training files say.
+func indexParts(format, ending string, o Options, open func(paths []string, training bool, a *assembly) (piece, []string, error)) (*Parts, error) {
+	found, err := findParts(format, ending, o)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := readClasses(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var a assembly
+	var pieces []piece
+	parts := &Parts{}
+	for _, p := range []struct {
+		paths []string
+		into  **Subset
+	}{{found.train, &parts.Train}, {found.validation, &parts.Validation}, {found.test, &parts.Test}} {
+		if len(p.paths) == 0 {
+			continue
+		}
+		training := p.into == &parts.Train
+		opened, names, err := open(p.paths, training, &a)
+		if err != nil {
+			return nil, err
+		}
+		if training && classes == nil {
+			classes = names
+		}
+		opened.into = p.into
+		pieces = append(pieces, opened)
+	}
+	if err := a.finish(classes, pieces); err != nil {
+		return nil, err
+	}
+	parts.Problems = a.problems
+	return parts, nil
+}
+
 // finish gives all parts their classes, names the images whose class the
 // training set lacks, and makes the subsets.
 func (a *assembly) finish(given []string, pieces []piece) error {
