@@ -192,6 +192,9 @@ func (c *Checkpoint) encode() ([]byte, error) {
 	}
 	vector(artifact.Params, c.State.Params)
 	vector(artifact.Stats, c.State.Stats)
+	if c.State.LossScale != nil {
+		vector(artifact.LossScale, c.State.LossScale)
+	}
 	for i, name := range c.slots {
 		vector(slotPrefix+name, c.State.Slots[i])
 	}
@@ -326,6 +329,8 @@ func (c *Checkpoint) decodeVectors(f *safetensors.File) error {
 			c.State.Params = v
 		} else if t.Name == artifact.Stats {
 			c.State.Stats = v
+		} else if t.Name == artifact.LossScale {
+			c.State.LossScale = v
 		} else {
 			return fmt.Errorf("it holds an unknown vector %q", t.Name)
 		}

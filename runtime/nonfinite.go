@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/ortrain/ortrain/graphs/artifact"
 )
 
 // ErrNonFinite is wrapped by the error of a step or an evaluation whose loss
@@ -16,12 +18,18 @@ type NonFiniteError struct {
 	Step int64
 	// Loss and GradientNorm are the step's; one of them is not finite.
 	Loss, GradientNorm float32
+	// LossScale is the scale of the loss under which the gradient overflows in
+	// mixed precision, and no lower one is to be tried; 0 for other reasons.
+	LossScale float32
 }
 
 func (e *NonFiniteError) Error() string {
 	what := fmt.Sprintf("the loss is %v", e.Loss)
 	if finite(e.Loss) {
 		what = fmt.Sprintf("the norm of the gradient is %v (the loss %v)", e.GradientNorm, e.Loss)
+	}
+	if e.LossScale > 1 {
+		return fmt.Sprintf("the gradient overflows float16 at step %d, the loss scaled by %g: give precision.loss_scale a lower value or dynamic", e.Step, e.LossScale)
 	}
 	return fmt.Sprintf("%s at step %d: training diverged; lower the learning rate or lengthen the warm-up", what, e.Step)
 }
@@ -30,3 +38,33 @@ func (e *NonFiniteError) Error() string {
 func (e *NonFiniteError) Unwrap() error { return ErrNonFinite }
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
+
+// divergence returns the error of the first of the last steps, not counted yet,
+// that is neither finite nor to be skipped.
+//
+// In mixed precision an overflow of the scaled gradient is to be skipped, as
+// long as a lower scale may do better; a loss that is not finite is the loss of
+// the network as it is, whatever the scale.
+func (t *Trainer) divergence(steps []StepResult) error {
+	p := t.manifest.Precision
+	if t.manifest.Guard {
+		return nil
+	}
+	var scale []float32
+	if p != nil {
+		scale = t.banks[t.front].lossScale.Floats()
+	}
+	for i, r := range steps {
+		switch {
+		case !r.Skipped:
+		case p == nil || !finite(r.Loss):
+			return &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm}
+		case p.Exhausted(scale):
+			return &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm, LossScale: artifact.ScaleOf(scale)}
+		}
+		if p != nil {
+			scale = p.Next(scale, !r.Skipped)
+		}
+	}
+	return nil
+}

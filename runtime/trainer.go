@@ -19,7 +19,8 @@ type StepResult struct {
 	// anything is done to it; after a part of a step, of the sum so far.
 	GradientNorm float32
 	// Skipped tells that one of the two was not finite and the state was left
-	// as it was, which sets that guard their state do.
+	// as it was, which sets that guard their state do, and those of mixed
+	// precision where the scaled gradient overflows.
 	Skipped bool
 	// Logits is N×K in row-major order, before the update: the trainer's
 	// memory, overwritten by the next step.
@@ -62,6 +63,7 @@ type bank struct {
 	grads         *Tensor // nil for sets that do not accumulate
 	// average and averageStats are nil for sets that keep none.
 	average, averageStats *Tensor
+	lossScale             *Tensor // nil without mixed precision
 	inputs                []*Tensor
 	outputs               []*Tensor
 }
@@ -135,6 +137,9 @@ func (t *Trainer) allocate() error {
 		}
 		if m.Accumulate {
 			b.grads = make1(params)
+		}
+		if m.Precision != nil {
+			b.lossScale = make1(int64(len(m.Precision.First())))
 		}
 		if m.Average {
 			b.average = make1(params)
@@ -233,6 +238,7 @@ func (t *Trainer) bindState(in, out map[string]*Tensor, from *bank) {
 	}
 	bind(artifact.Stats, from.stats, to.stats)
 	bind(artifact.Gradients, from.grads, to.grads)
+	bind(artifact.LossScale, from.lossScale, to.lossScale)
 	bind(artifact.AverageParams, from.average, to.average)
 	bind(artifact.AverageStats, from.averageStats, to.averageStats)
 }
@@ -368,8 +374,8 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	err = t.session.run(b.inputs, b.outputs)
 	loss, norm := t.loss.Scalar(), t.norm.Scalar()
 	skipped := !(finite(loss) && finite(norm))
-	if err == nil && skipped && !t.manifest.Guard {
-		err = &NonFiniteError{Step: t.step, Loss: loss, GradientNorm: norm}
+	if err == nil {
+		err = t.divergence([]StepResult{{Loss: loss, GradientNorm: norm, Skipped: skipped}})
 	}
 	if err != nil {
 		if part > 0 && b.stats != nil {
@@ -384,6 +390,9 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 		copy(to.params.Floats(), b.params.Floats())
 		for i, s := range b.slots {
 			copy(to.slots[i].Floats(), s.Floats())
+		}
+		if b.lossScale != nil {
+			copy(to.lossScale.Floats(), b.lossScale.Floats())
 		}
 	} else {
 		t.step++
@@ -409,20 +418,25 @@ func (t *Trainer) View() *artifact.State {
 	if b.stats != nil {
 		s.Stats = b.stats.Floats()
 	}
+	if b.lossScale != nil {
+		s.LossScale = b.lossScale.Floats()
+	}
 	return s
 }
 
 // State returns a copy of the state.
 func (t *Trainer) State() *artifact.State {
 	v := t.View()
-	s := &artifact.State{Params: slices.Clone(v.Params), Stats: slices.Clone(v.Stats)}
+	s := &artifact.State{Params: slices.Clone(v.Params), Stats: slices.Clone(v.Stats), LossScale: slices.Clone(v.LossScale)}
 	for _, x := range v.Slots {
 		s.Slots = append(s.Slots, slices.Clone(x))
 	}
 	return s
 }
 
-// SetState copies a state into the trainer. Lengths must be the manifest's.
+// SetState copies a state into the trainer. Lengths must be the manifest's. In
+// mixed precision a state without a scale of the loss, that of a float32 run,
+// gets the first one; without, a scale is not taken over.
 func (t *Trainer) SetState(s *artifact.State) error {
 	if err := checkState(t.manifest, s); err != nil {
 		return err
@@ -433,6 +447,10 @@ func (t *Trainer) SetState(s *artifact.State) error {
 		copy(v.Slots[i], s.Slots[i])
 	}
 	copy(v.Stats, s.Stats)
+	if s.LossScale == nil {
+		s = &artifact.State{LossScale: t.manifest.Precision.First()}
+	}
+	copy(v.LossScale, s.LossScale)
 	return nil
 }
 
@@ -447,6 +465,9 @@ func checkState(m *artifact.Manifest, s *artifact.State) error {
 			return fmt.Errorf("slot %s has %d elements; it must have as many as the parameters, %d", m.Slots[i].Name, len(x), m.ParamCount())
 		}
 	}
+	if want := len(m.Precision.First()); s.LossScale != nil && want > 0 && len(s.LossScale) != want {
+		return fmt.Errorf("the state of the loss's scale has %d elements, must have %d", len(s.LossScale), want)
+	}
 	return nil
 }
 
@@ -460,6 +481,7 @@ func (t *Trainer) Close() error {
 		b.grads.Close()
 		b.average.Close()
 		b.averageStats.Close()
+		b.lossScale.Close()
 		for _, s := range b.slots {
 			s.Close()
 		}

@@ -171,10 +171,10 @@ func (t *Trainer) StepMany(in Inputs, hyper []float32, n int) ([]StepResult, err
 	for i := range results {
 		r := StepResult{Loss: w.loss.Floats()[i], GradientNorm: w.norm.Floats()[i], Logits: w.logits.Floats()[i*size : (i+1)*size]}
 		r.Skipped = !(finite(r.Loss) && finite(r.GradientNorm))
-		if r.Skipped && !m.Guard {
-			return nil, &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm}
-		}
 		results[i] = r
+	}
+	if err := t.divergence(results); err != nil {
+		return nil, err
 	}
 	t.front = 1 - t.front
 	t.step += int64(n)

@@ -75,6 +75,8 @@ type Spec struct {
 	// Average moves an average of the parameters and running statistics along
 	// with every step.
 	Average bool
+	// Precision asks for mixed precision; nil computes in float32.
+	Precision *Mixed
 	// Seed is the seed of the initial parameters.
 	Seed uint64
 	// Lowering chooses provider and forms; its Metadata goes to infer.onnx.
@@ -213,6 +215,9 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 	if err := m.repeated(s); err != nil {
 		return nil, nil, err
 	}
+	if err := m.precision(s); err != nil {
+		return nil, nil, err
+	}
 	g, err := m.forward()
 	if err != nil {
 		return nil, nil, err
@@ -277,7 +282,7 @@ func (s Spec) step(m *Manifest, opt *optimizer.Optimizer) (*onnx.ModelProto, err
 	if err != nil {
 		return nil, err
 	}
-	o := s.Lowering
+	o := m.lowering(s.Lowering)
 	o.Metadata = nil
 	o.Producer, o.Version = Producer, Version
 	model, err := lower.Lower(g, o)
@@ -343,11 +348,15 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 	if m.Distillation != "" {
 		loss = m.distil(g, loss, logits, state.Hyper)
 	}
-	grads, err := autodiff.Gradients(g, loss, nil, parts)
+	scale := m.lossScale(g)
+	grads, err := autodiff.Gradients(g, loss, scale.seed(), parts)
 	if err != nil {
 		return nil, err
 	}
-	state.Grads = pack(g, "grads", grads)
+	if logits, grads, err = m.mixed(g, b, source, logits, grads); err != nil {
+		return nil, err
+	}
+	state.Grads = scale.unscale(pack(g, "grads", grads))
 	if m.Accumulate {
 		sum := g.Input(Gradients, ir.F32(m.ParamCount()))
 		part := g.One("grads.part", ir.Binary{F: ir.Mul}, state.Grads, state.Hyper[GradientWeight])
@@ -372,6 +381,7 @@ func (s Spec) stepGraph(m *Manifest, opt *optimizer.Optimizer) (*ir.Graph, error
 		newStats = keep(m.nextStats(g, moving, kept, b.StatUpdates), stats)
 		g.Output(Stats+OutSuffix, newStats)
 	}
+	scale.advance(keep)
 	m.average(g, newParams, newStats, state.Hyper[AverageShare])
 	g.Output(Loss, loss)
 	g.Output(GradientNorm, norm)

@@ -143,6 +143,9 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if len(m.Parameters) == 0 {
 		return nil, errors.New("artifact: manifest lists no parameters")
 	}
+	if err := m.Precision.Check(); err != nil {
+		return nil, err
+	}
 	if m.Hash != m.hash() {
 		return nil, errors.New("artifact: manifest hash does not match its content; it was edited or damaged")
 	}

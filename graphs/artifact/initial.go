@@ -16,6 +16,8 @@ type State struct {
 	Params []float32
 	Slots  [][]float32
 	Stats  []float32
+	// LossScale is the state of the loss's scale; nil without mixed precision.
+	LossScale []float32
 }
 
 // InitialState fills a state as the manifest's Init specifications say. The
@@ -23,8 +25,9 @@ type State struct {
 // layer leaves the others as they were.
 func (m *Manifest) InitialState() *State {
 	s := &State{
-		Params: make([]float32, m.ParamCount()),
-		Stats:  make([]float32, m.StatCount()),
+		Params:    make([]float32, m.ParamCount()),
+		Stats:     make([]float32, m.StatCount()),
+		LossScale: m.Precision.First(),
 	}
 	for _, t := range m.Parameters {
 		fill(s.Params[t.Offset:t.Offset+t.Size], t, m.Seed)

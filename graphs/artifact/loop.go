@@ -37,10 +37,10 @@ func carried(g *ir.Graph) map[string]string {
 }
 
 // keeper returns what chooses between the next value of a piece of state and
-// the previous one: the next, unless the set guards its state and the step's
-// loss or gradient is not finite.
+// the previous one: the next, unless the set guards its state, or is of mixed
+// precision, and the step's loss or gradient is not finite.
 func (m *Manifest) keeper(g *ir.Graph, loss, norm *ir.Value) func(next, previous *ir.Value) *ir.Value {
-	if !m.Guard {
+	if !m.Guard && m.Precision == nil {
 		return func(next, _ *ir.Value) *ir.Value { return next }
 	}
 	// The sum of the magnitudes is finite if both are.

@@ -69,6 +69,11 @@ const (
 	// Steps is the int64 [1] input of a set with a Loop: how many steps to take.
 	Steps = "steps"
 
+	// LossScale is the state of the loss's scale in mixed precision: a float32
+	// vector of the scale, the good steps since it last changed, and the steps
+	// skipped.
+	LossScale = "loss_scale"
+
 	AverageParams = "average_params" // float32 vector as long as Params
 	AverageStats  = "average_stats"  // float32 vector
 	// AverageShare is the scalar input of a set with an average.
@@ -101,6 +106,10 @@ type Manifest struct {
 	// Guard tells that a step whose loss or gradient norm is not finite leaves
 	// the state as it was.
 	Guard bool `json:"guard,omitempty"`
+	// Precision tells that step.onnx is of mixed precision, and carries LossScale
+	// to LossScale+OutSuffix; it leaves the state as it was where the gradient
+	// overflows.
+	Precision *Mixed `json:"precision,omitempty"`
 	// Average tells that step.onnx keeps an average of the state.
 	Average bool `json:"average,omitempty"`
 	// Lowering names the provider the step graph was lowered for ("cpu").

@@ -17,7 +17,9 @@ var foreign = map[onnx.TensorProto_DataType]int64{
 
 // standIns returns the model with int32 tensors of the same shape in place of
 // the initializers of types that onnx-go cannot hold, and of the ports of such
-// types, which would keep it from looking at anything else. The content of those must fit their shape.
+// types, which would keep it from looking at anything else; and one element in
+// place of none, such as the shape of a scalar. The content of those must fit
+// their shape.
 func standIns(b []byte) ([]byte, error) {
 	m, err := onnx.Unmarshal(b)
 	if err != nil {
@@ -26,6 +28,10 @@ func standIns(b []byte) ([]byte, error) {
 	replaced := false
 	for _, t := range m.GetGraph().GetInitializer() {
 		size, ok := foreign[onnx.TensorProto_DataType(t.GetDataType())]
+		if empty(t) {
+			t.Dims, t.DataType, t.Int32Data, replaced = []int64{1}, int32(onnx.TensorProto_INT32), []int32{0}, true
+			continue
+		}
 		if !ok {
 			continue
 		}
@@ -55,4 +61,10 @@ func standIns(b []byte) ([]byte, error) {
 		return b, nil
 	}
 	return proto.Marshal(m)
+}
+
+// empty reports whether a tensor has, and says that it has, no elements.
+func empty(t *onnx.TensorProto) bool {
+	n, err := onnx.Elements(t)
+	return err == nil && n == 0 && len(t.GetRawData()) == 0
 }
