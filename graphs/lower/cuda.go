@@ -23,7 +23,6 @@ import (
 //     convolution. The provider leaves one with unequal padding to the CPU, so
 //     that is cut out of an equally padded one.
 //   - No constant as large as a map: it would stay on the device for good.
-//   - Constants take the element type of what they are combined with.
 //
 // Which nodes a provider serves is a table of its own: package kernels.
 
@@ -55,7 +54,7 @@ var cudaForms = sync.OnceValue(func() map[string][]form {
 			if i < 0 {
 				panic("lower: " + kind + " has no CPU form " + l.name + " to borrow")
 			}
-			all[kind] = append(all[kind], form{name: l.name, emit: forms[i].emit, rank: l.rank})
+			all[kind] = append(all[kind], form{name: l.name, emit: forms[i].emit, rank: l.rank, half: forms[i].half})
 		}
 		if len(all[kind]) > 0 {
 			continue
@@ -70,21 +69,11 @@ var cudaForms = sync.OnceValue(func() map[string][]form {
 })
 
 func init() {
-	registerCUDA("ReluGrad", form{name: "where", emit: func(e *Emitter, n *ir.Node) bool {
-		zero := e.scalarAs(n.In[1].DType, 0)
-		pos := e.once("positive", "Greater", []string{e.in(n.In[1]), zero})
-		e.emit("Where", []string{pos, e.in(n.In[0]), e.scalarAs(n.In[0].DType, 0)}, []string{e.out(n.Out[0])})
-		return true
-	}})
-	registerCUDA("ReluGrad", form{name: "cast", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
-		pos := e.once("positive", "Greater", []string{e.in(n.In[1]), e.scalarAs(n.In[1].DType, 0)})
-		mask := e.once("mask", "Cast", []string{pos}, onnx.AttrInt("to", int64(elem(n.In[0].DType))))
-		e.emit("Mul", []string{e.in(n.In[0]), mask}, []string{e.out(n.Out[0])})
-		return true
-	}})
+	borrow("ReluGrad", "where", nil)
+	borrow("ReluGrad", "cast", worse(1))
 	borrow("ReluGrad", "step", worse(2))
 
-	registerCUDA("ConvGradInput", form{name: "conv_transpose", emit: emitConvTransposeCut})
+	registerCUDA("ConvGradInput", form{name: "conv_transpose", half: true, emit: emitConvTransposeCut})
 	borrow("ConvGradInput", "conv_flipped", worse(1))
 	borrow("ConvGradInput", "spread", worse(2))
 
@@ -98,20 +87,6 @@ func init() {
 		return true
 	}})
 	borrow("Sum", "direct", worse(1))
-}
-
-// scalarAs returns the name of a shared scalar of an element type.
-func (e *Emitter) scalarAs(t ir.DType, x float32) string {
-	return e.as(t, ir.Float32, e.scalar(x))
-}
-
-// as emits x, of element type from, in another; a value of that type is left
-// as it is. Constants are converted when the model is loaded.
-func (e *Emitter) as(to, from ir.DType, x string) string {
-	if to == from {
-		return x
-	}
-	return e.once("to "+to.String(), "Cast", []string{x}, onnx.AttrInt("to", int64(elem(to))))
 }
 
 // perChannel emits Σ over images and pixels of x N×C×H×W in two steps: [C].

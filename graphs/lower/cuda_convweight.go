@@ -14,16 +14,16 @@ import (
 
 func init() {
 	borrow("ConvGradWeight", "depthwise", worse(0))
-	registerCUDA("ConvGradWeight", form{name: "pointwise_gemm", emit: emitWeightPointwiseGemm, rank: weightCost(func(w weightWork) float64 {
+	registerCUDA("ConvGradWeight", form{name: "pointwise_gemm", half: true, emit: emitWeightPointwiseGemm, rank: weightCost(func(w weightWork) float64 {
 		return 3*(w.x+w.dy) + w.products(w.k*w.in, w.out)
 	})})
 	borrow("ConvGradWeight", "pointwise", weightCost(func(w weightWork) float64 {
 		return w.x + w.dy + 2*w.images + w.products(w.n*w.in, w.out)
 	}))
-	registerCUDA("ConvGradWeight", form{name: "tap_gemms", emit: emitWeightTapGemms, rank: weightCost(func(w weightWork) float64 {
+	registerCUDA("ConvGradWeight", form{name: "tap_gemms", half: true, emit: emitWeightTapGemms, rank: weightCost(func(w weightWork) float64 {
 		return 2*w.dy + 4*w.x + w.k*(3*w.tap+w.dy) + w.products(w.in, w.out)
 	})})
-	registerCUDA("ConvGradWeight", form{name: "tap_products", emit: emitWeightTapProducts, rank: weightCost(func(w weightWork) float64 {
+	registerCUDA("ConvGradWeight", form{name: "tap_products", half: true, emit: emitWeightTapProducts, rank: weightCost(func(w weightWork) float64 {
 		return 2*w.x + w.k*(3*w.tap+w.dy) + 3*w.images + w.products(w.n*w.in, w.out)
 	})})
 	borrow("ConvGradWeight", "skew", weightCost(func(w weightWork) float64 {
@@ -42,7 +42,7 @@ func init() {
 		name   string
 		groups int
 	}{{"big_filter_4", 4}, {"big_filter_16", 16}, {"big_filter_64", 64}} {
-		registerCUDA("ConvGradWeight", form{name: split.name, emit: emitWeightSplit(split.groups), rank: weightCost(func(w weightWork) float64 {
+		registerCUDA("ConvGradWeight", form{name: split.name, half: true, emit: emitWeightSplit(split.groups), rank: weightCost(func(w weightWork) float64 {
 			return 3*(w.x+w.dy) + float64(split.groups)*2*w.images/w.n + w.products(float64(split.groups)*w.k*w.in, w.out)
 		})})
 	}
@@ -109,7 +109,7 @@ func emitWeightPointwiseGemm(e *Emitter, n *ir.Node) bool {
 	}
 	all := dy[0] * dy[2] * dy[3]
 	a, b := e.reshape(e.byChannel(e.in(n.In[0])), dy[1], all), e.reshape(e.byChannel(xs), x[1], all)
-	d := e.do("Gemm", []string{a, b}, onnx.AttrInt("transB", 1))
+	d := e.float32(e.do("Gemm", []string{a, b}, onnx.AttrInt("transB", 1)))
 	e.emit("Reshape", []string{d, e.ints(dy[1], x[1], 1, 1)}, []string{e.out(n.Out[0])})
 	return true
 }
@@ -127,7 +127,7 @@ func emitWeightTapGemms(e *Emitter, n *ir.Node) bool {
 	xt := e.byChannel(e.padded(n.In[1], op.ConvAttr))
 	return e.tapByTap(n, func(i, j int) string {
 		b := e.reshape(e.tapSlice(xt, dy, op.ConvAttr, i, j), x[1], all)
-		return e.do("Gemm", []string{a, b}, onnx.AttrInt("transB", 1))
+		return e.float32(e.do("Gemm", []string{a, b}, onnx.AttrInt("transB", 1)))
 	})
 }
 
@@ -142,7 +142,7 @@ func emitWeightTapProducts(e *Emitter, n *ir.Node) bool {
 	return e.tapByTap(n, func(i, j int) string {
 		b := e.reshape(e.tapSlice(xp, dy, op.ConvAttr, i, j), maps, x[1]/op.Groups, p)
 		prod := e.do("com.microsoft:FusedMatMul", []string{a, b}, onnx.AttrInt("transB", 1))
-		return e.do("ReduceSum", []string{e.reshape(prod, dy[0], w[0], w[1]), e.ints(0)}, onnx.AttrInt("keepdims", 0))
+		return e.do("ReduceSum", []string{e.reshape(e.float32(prod), dy[0], w[0], w[1]), e.ints(0)}, onnx.AttrInt("keepdims", 0))
 	})
 }
 
@@ -178,7 +178,7 @@ func emitWeightSplit(parts int) func(*Emitter, *ir.Node) bool {
 		filter := e.reshape(e.in(n.In[0]), parts, dy[0]/parts, dy[1], dy[2]*dy[3])
 		filter = e.do("Transpose", []string{filter}, onnx.AttrInts("perm", 0, 2, 1, 3))
 		filter = e.reshape(filter, parts*dy[1], dy[0]/parts, dy[2], dy[3])
-		d := e.do("Conv", []string{e.byChannel(e.in(n.In[1])), filter}, convAttrs(a)...) // C×(parts·O)×≥kh×≥kw
+		d := e.float32(e.do("Conv", []string{e.byChannel(e.in(n.In[1])), filter}, convAttrs(a)...)) // C×(parts·O)×≥kh×≥kw
 		d = e.do("ReduceSum", []string{e.reshape(d, x[1], parts, dy[1], size[0], size[1]), e.ints(1)}, onnx.AttrInt("keepdims", 0))
 		if size != op.Kernel {
 			d = e.do("Slice", []string{d, e.ints(0, 0), e.ints(op.Kernel[0], op.Kernel[1]), e.ints(2, 3)})

@@ -7,23 +7,23 @@ import (
 
 // Batch norms on CUDA: the statistics by reductions in float32, whatever the
 // maps are in, and their application by the kernel of inference, which is one
-// pass over the map.
+// pass over the map and takes float16 maps with float32 statistics.
 
 func init() {
-	registerCUDA("BatchNormTrain", form{name: "product", emit: normCUDA((*Emitter).sumProduct)})
-	registerCUDA("BatchNormTrain", form{name: "square", rank: worse(1), emit: normCUDA(func(e *Emitter, x, y string, s ir.Shape) string {
+	registerCUDA("BatchNormTrain", form{name: "product", half: true, emit: normCUDA((*Emitter).sumProduct)})
+	registerCUDA("BatchNormTrain", form{name: "square", half: true, rank: worse(1), emit: normCUDA(func(e *Emitter, x, y string, s ir.Shape) string {
 		if x != y {
 			return e.sumProduct(x, y, s)
 		}
 		d := e.do("ReduceSumSquare", []string{x, e.ints(2, 3)}, onnx.AttrInt("keepdims", 0))
 		return e.do("ReduceSum", []string{d, e.ints(0)}, onnx.AttrInt("keepdims", 0))
 	})})
-	registerCUDA("BatchNormTrain", form{name: "dot", rank: worse(2), emit: normCUDA((*Emitter).rowDot)})
-	registerCUDA("BatchNormGrad", form{name: "product", emit: normGradCUDA((*Emitter).sumProduct)})
-	registerCUDA("BatchNormGrad", form{name: "dot", rank: worse(1), emit: normGradCUDA((*Emitter).rowDot)})
+	registerCUDA("BatchNormTrain", form{name: "dot", half: true, rank: worse(2), emit: normCUDA((*Emitter).rowDot)})
+	registerCUDA("BatchNormGrad", form{name: "product", half: true, emit: normGradCUDA((*Emitter).sumProduct)})
+	registerCUDA("BatchNormGrad", form{name: "dot", half: true, rank: worse(1), emit: normGradCUDA((*Emitter).rowDot)})
 	registerCUDA("BatchNormGrad", form{name: "terms", rank: worse(2), emit: func(e *Emitter, n *ir.Node) bool {
 		s := n.In[1].Shape
-		dy, x := e.float(n.In[0]), e.float(n.In[1])
+		dy, x := e.in(n.In[0]), e.in(n.In[1])
 		e.sumTo(n.Out[2], dy)
 		a, b, c := e.batchNormGradTerms(n, e.sumProduct(dy, x, s))
 		shape := e.ints(1, s[1], 1, 1)
@@ -31,7 +31,7 @@ func init() {
 			return e.mul(u, e.do("Reshape", []string{k, shape}))
 		}
 		d := e.do("Add", []string{part(dy, a), part(x, b)})
-		e.to(n.Out[0], "Add", d, e.do("Reshape", []string{c, shape}))
+		e.emit("Add", []string{d, e.do("Reshape", []string{c, shape})}, []string{e.out(n.Out[0])})
 		return true
 	}})
 }
@@ -54,16 +54,13 @@ func (e *Emitter) rowDot(x, y string, s ir.Shape) string {
 	return e.do("ReduceSum", []string{e.reshape(d, s[0], s[1]), e.ints(0)}, onnx.AttrInt("keepdims", 0))
 }
 
-// float emits a value in float32.
-func (e *Emitter) float(v *ir.Value) string { return e.as(ir.Float32, v.DType, e.in(v)) }
-
-// to emits an operator on two float32 values whose result is v, in v's type.
-func (e *Emitter) to(v *ir.Value, op, x, y string) {
-	if v.DType == ir.Float32 {
-		e.emit(op, []string{x, y}, []string{e.out(v)})
-		return
-	}
-	e.emit("Cast", []string{e.do(op, []string{x, y})}, []string{e.out(v)}, onnx.AttrInt("to", int64(elem(v.DType))))
+// inStatistics calls f with constants in float32 while a form computes in
+// float16.
+func (e *Emitter) inStatistics(f func()) {
+	half := e.half
+	e.half = false
+	f()
+	e.half = half
 }
 
 func (e *Emitter) sumTo(v *ir.Value, x string) {
@@ -73,19 +70,22 @@ func (e *Emitter) sumTo(v *ir.Value, x string) {
 
 func normCUDA(sum product) func(*Emitter, *ir.Node) bool {
 	return func(e *Emitter, n *ir.Node) bool {
-		x, s := e.float(n.In[0]), n.In[0].Shape
-		mean, variance := e.moments(n, fromConv(n.In[0]), statistics{
-			sum: func() string { return e.perChannel(x) },
-			dot: func(mean string) string {
-				if mean == "" {
-					return sum(e, x, x, s)
-				}
-				d := e.do("Sub", []string{x, e.reshape(mean, 1, s[1], 1, 1)})
-				return sum(e, d, d, s)
-			},
+		raw, s := e.in(n.In[0]), n.In[0].Shape
+		x := e.float32(raw)
+		e.inStatistics(func() {
+			mean, variance := e.moments(n, fromConv(n.In[0]), statistics{
+				sum: func() string { return e.perChannel(x) },
+				dot: func(mean string) string {
+					if mean == "" {
+						return sum(e, x, x, s)
+					}
+					d := e.do("Sub", []string{x, e.reshape(mean, 1, s[1], 1, 1)})
+					return sum(e, d, d, s)
+				},
+			})
+			e.emit("BatchNormalization", []string{raw, e.in(n.In[1]), e.in(n.In[2]), mean, variance},
+				[]string{e.out(n.Out[0])}, onnx.AttrFloat("epsilon", n.Op.(ir.BatchNormTrain).Eps))
 		})
-		e.emit("BatchNormalization", []string{e.in(n.In[0]), e.in(n.In[1]), e.in(n.In[2]), mean, variance},
-			[]string{e.out(n.Out[0])}, onnx.AttrFloat("epsilon", n.Op.(ir.BatchNormTrain).Eps))
 		return true
 	}
 }
@@ -98,18 +98,24 @@ func normCUDA(sum product) func(*Emitter, *ir.Node) bool {
 func normGradCUDA(sum product) func(*Emitter, *ir.Node) bool {
 	return func(e *Emitter, n *ir.Node) bool {
 		s, eps := n.In[1].Shape, n.Op.(ir.BatchNormGrad).Eps
-		dy, x := e.float(n.In[0]), e.float(n.In[1])
-		gamma, mean, variance := e.in(n.In[2]), e.in(n.In[3]), e.in(n.In[4])
-		e.sumTo(n.Out[2], dy)
-		dbeta, dgamma := e.in(n.Out[2]), e.out(n.Out[1])
-		std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(eps)})})
-		centred := e.do("Sub", []string{sum(e, dy, x, s), e.mul(mean, dbeta)})
-		e.emit("Div", []string{centred, std}, []string{dgamma})
-
-		a := e.do("Div", []string{gamma, std})
-		per := e.mul(a, e.scalar(-1/float32(s.Size()/s[1])))
-		normed := e.do("BatchNormalization", []string{x, e.mul(per, dgamma), e.mul(per, dbeta), mean, variance}, onnx.AttrFloat("epsilon", eps))
-		e.to(n.Out[0], "Add", e.mul(dy, e.reshape(a, 1, s[1], 1, 1)), normed)
+		dy, x := e.in(n.In[0]), e.in(n.In[1])
+		wide, wideX := e.float32(dy), e.float32(x)
+		var a, normed string
+		e.inStatistics(func() {
+			gamma, mean, variance := e.in(n.In[2]), e.in(n.In[3]), e.in(n.In[4])
+			e.sumTo(n.Out[2], wide)
+			dbeta, dgamma := e.in(n.Out[2]), e.out(n.Out[1])
+			std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(eps)})})
+			centred := e.do("Sub", []string{sum(e, wide, wideX, s), e.mul(mean, dbeta)})
+			e.emit("Div", []string{centred, std}, []string{dgamma})
+			a = e.do("Div", []string{gamma, std})
+			per := e.mul(a, e.scalar(-1/float32(s.Size()/s[1])))
+			normed = e.do("BatchNormalization", []string{x, e.mul(per, dgamma), e.mul(per, dbeta), mean, variance}, onnx.AttrFloat("epsilon", eps))
+		})
+		if e.half {
+			a = e.do("Cast", []string{a}, castTo(ir.Float16))
+		}
+		e.emit("Add", []string{e.mul(dy, e.reshape(a, 1, s[1], 1, 1)), normed}, []string{e.out(n.Out[0])})
 		return true
 	}
 }

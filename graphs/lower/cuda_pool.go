@@ -11,7 +11,7 @@ import (
 // after it differs, the map is padded first.
 
 func init() {
-	registerCUDA("MaxPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	registerCUDA("MaxPool", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		a := n.Op.(ir.MaxPool).PoolAttr
 		if !a.Evenly() {
 			return false
@@ -19,14 +19,14 @@ func init() {
 		e.emit("MaxPool", e.inputs(n), []string{e.out(n.Out[0])}, poolAttrs(a)...)
 		return true
 	}})
-	registerCUDA("MaxPool", form{name: "padded", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
+	registerCUDA("MaxPool", form{name: "padded", half: true, rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
 		a := n.Op.(ir.MaxPool).PoolAttr
 		x := e.padMap(n.In[0], a, float32(math.Inf(-1)))
 		a.Pad = [4]int{}
 		e.emit("MaxPool", []string{x}, []string{e.out(n.Out[0])}, poolAttrs(a)...)
 		return true
 	}})
-	registerCUDA("AvgPool", form{name: "direct", emit: func(e *Emitter, n *ir.Node) bool {
+	registerCUDA("AvgPool", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		op := n.Op.(ir.AvgPool)
 		if !op.Evenly() {
 			return false
@@ -34,11 +34,11 @@ func init() {
 		e.emit("AveragePool", e.inputs(n), []string{e.out(n.Out[0])}, avgPoolAttrs(op)...)
 		return true
 	}})
-	registerCUDA("AvgPool", form{name: "padded", rank: worse(1), emit: emitAvgPoolPadded})
+	registerCUDA("AvgPool", form{name: "padded", half: true, rank: worse(1), emit: emitAvgPoolPadded})
 	registerCUDA("MaxPoolGrad", form{name: "scatter", emit: emitMaxPoolScatter})
 	borrow("MaxPoolGrad", "taps", worse(1))
 	borrow("AvgPoolGrad", "taps", worse(1))
-	registerCUDA("AvgPoolGrad", form{name: "conv_transpose", rank: worse(2), emit: emitAvgPoolSpread})
+	registerCUDA("AvgPoolGrad", form{name: "conv_transpose", half: true, rank: worse(2), emit: emitAvgPoolSpread})
 }
 
 // padMap emits x surrounded by a pooling's padding.
@@ -47,7 +47,7 @@ func (e *Emitter) padMap(x *ir.Value, a ir.PoolAttr, with float32) string {
 		return e.in(x)
 	}
 	p := a.Pad
-	return e.do("Pad", []string{e.in(x), e.ints(0, 0, p[0], p[1], 0, 0, p[2], p[3]), e.scalarAs(x.DType, with)})
+	return e.do("Pad", []string{e.in(x), e.ints(0, 0, p[0], p[1], 0, 0, p[2], p[3]), e.scalar(with)})
 }
 
 // emitAvgPoolPadded averages over the padding too, and takes that back where
@@ -69,7 +69,7 @@ func emitAvgPoolPadded(e *Emitter, n *ir.Node) bool {
 		}
 	}
 	avg := e.do("AveragePool", in, avgPoolAttrs(whole)...)
-	f := e.as(n.In[0].DType, ir.Float32, e.floats(ir.Shape{y[2], y[3]}, factors))
+	f := e.floats(ir.Shape{y[2], y[3]}, factors)
 	e.emit("Mul", []string{avg, f}, []string{e.out(n.Out[0])})
 	return true
 }
@@ -92,7 +92,7 @@ func emitMaxPoolScatter(e *Emitter, n *ir.Node) bool {
 	index := e.tmp("index")
 	e.emit("MaxPool", []string{in}, []string{e.tmp("max"), index}, poolAttrs(a)...)
 	flat := e.reshape(e.in(dy), -1)
-	d := e.do("ScatterElements", []string{e.zerosLike(flat, dy.DType, size.Size()), e.reshape(index, -1), flat},
+	d := e.do("ScatterElements", []string{e.zerosLike(flat, size.Size()), e.reshape(index, -1), flat},
 		onnx.AttrInt("axis", 0), onnx.AttrString("reduction", "add"))
 	if size.Equal(s) {
 		e.emit("Reshape", []string{d, e.ints(s...)}, []string{e.out(n.Out[0])})
@@ -107,9 +107,9 @@ func emitMaxPoolScatter(e *Emitter, n *ir.Node) bool {
 // zerosLike emits a vector of zeros that the runtime does not take for a
 // constant, which would keep its memory: the first element of x, a vector,
 // says whether it is less than itself.
-func (e *Emitter) zerosLike(x string, t ir.DType, size int) string {
+func (e *Emitter) zerosLike(x string, size int) string {
 	first := e.do("Slice", []string{x, e.ints(0), e.ints(1), e.ints(0)})
-	zero := e.do("Cast", []string{e.do("Less", []string{first, first})}, onnx.AttrInt("to", int64(elem(t))))
+	zero := e.do("Cast", []string{e.do("Less", []string{first, first})}, onnx.AttrInt("to", int64(elem(e.elem()))))
 	return e.do("Expand", []string{zero, e.ints(size)})
 }
 
@@ -124,12 +124,12 @@ func emitAvgPoolSpread(e *Emitter, n *ir.Node) bool {
 			share = append(share, 1/float32(r*q))
 		}
 	}
-	d := e.mul(e.in(dy), e.as(dy.DType, ir.Float32, e.floats(ir.Shape{dy.Shape[2], dy.Shape[3]}, share)))
+	d := e.mul(e.in(dy), e.floats(ir.Shape{dy.Shape[2], dy.Shape[3]}, share))
 	ones := make([]float32, channels*op.Kernel[0]*op.Kernel[1])
 	for i := range ones {
 		ones[i] = 1
 	}
-	w := e.as(dy.DType, ir.Float32, e.floats(ir.Shape{channels, 1, op.Kernel[0], op.Kernel[1]}, ones))
+	w := e.floats(ir.Shape{channels, 1, op.Kernel[0], op.Kernel[1]}, ones)
 	a := ir.ConvAttr{Stride: op.Stride, Dilation: [2]int{1, 1}, Pad: op.Pad, Groups: channels}
 	e.convTransposeCut(d, w, dy.Shape, op.Kernel, a, op.Input, e.out(n.Out[0]))
 	return true

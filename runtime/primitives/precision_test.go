@@ -66,6 +66,15 @@ func TestHalf(t *testing.T) {
 			continue
 		}
 		kinds++
+		for _, form := range lower.OwnForms(lower.CUDA, kind) {
+			t.Run(kind+"/cuda_"+form, func(t *testing.T) {
+				t.Parallel()
+				o := lower.Options{Provider: lower.CUDA, Forms: map[string]string{kind: form}}
+				kept := applicable(t, cases, o)
+				worst := compare(t, t.Name(), kept, atEdge, o)
+				t.Logf("%-45s %3d cases, largest distance %.1g", t.Name(), len(kept), worst)
+			})
+		}
 		for _, form := range lower.Forms(kind) {
 			if strings.HasPrefix(form, "blocked") || form == "kernel" {
 				continue // float32 only
