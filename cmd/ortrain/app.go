@@ -72,7 +72,7 @@ func newApp(out, err *stream) *cli.App {
 		DisableSliceFlagSeparator: true, // --set augment=[crop, mirror]
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
-			env.train(), env.eval(), env.export(), env.predict(), env.serve(), env.web(), env.inspect(),
+			env.train(), env.eval(), env.export(), env.predict(), env.serve(), env.web(), env.inspect(), env.runs(),
 			env.verify(), env.artifacts(),
 			env.preview(), env.schedule(), env.lrFind(), env.augment(), env.tune(), env.doctor(), env.data(), env.list(), env.tricks(), env.version(),
 		},

@@ -56,6 +56,18 @@ func TestWholeJob(t *testing.T) {
 	if o := must(t, "eval", "--run", dir, "--limit", "20"); !strings.Contains(o.out, "20 images") || !strings.Contains(o.out, "top-5") {
 		t.Errorf("evaluation prints %q", o.out)
 	}
+	if err := os.Mkdir(filepath.Join(filepath.Dir(dir), "photos"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if o := must(t, "runs", filepath.Dir(dir)); !strings.Contains(o.out, "\na run  resnet8") || !strings.Contains(o.out, "finished") ||
+		!strings.Contains(o.out, "photos  no run") || !strings.Contains(o.out, "1 run drawn in "+filepath.Join(filepath.Dir(dir), job.RunsFile)) {
+		t.Errorf("the list of runs is\n%s", o.out)
+	}
+	var list job.RunList
+	decode(t, must(t, "runs", "--json", "--no-picture", dir).out, &list)
+	if len(list.Runs) != 1 || list.Runs[0].State != job.RunFinished || list.Runs[0].Epochs != 2 || *list.Runs[0].Last != score.Top1 || list.Picture != "" {
+		t.Errorf("the list of one run is %+v", list)
+	}
 
 	testPredict(t, model)
 	o = must(t, "inspect", dir)

@@ -50,6 +50,37 @@ func Difference(before, now *Recipe) (string, error) {
 	return strings.Join(said, "; "), nil
 }
 
+// Differences returns for each of some recipes the dotted keys, with their
+// values, that are not alike in all; a recipe without a key has no value of it.
+// What Hash leaves out does not count.
+func Differences(recipes ...*Recipe) ([]map[string]string, error) {
+	all := make([]map[string]string, len(recipes))
+	for i, r := range recipes {
+		var err error
+		if all[i], err = r.keys(); err != nil {
+			return nil, err
+		}
+	}
+	alike := func(key, value string) bool {
+		for _, keys := range all {
+			if v, ok := keys[key]; !ok || v != value {
+				return false
+			}
+		}
+		return true
+	}
+	out := make([]map[string]string, len(all))
+	for i, keys := range all {
+		out[i] = map[string]string{}
+		for key, value := range keys {
+			if !alike(key, value) {
+				out[i][key] = value
+			}
+		}
+	}
+	return out, nil
+}
+
 // keys are the dotted keys of the recipe's essence with their values.
 func (r *Recipe) keys() (map[string]string, error) {
 	text, err := r.essence()
