@@ -58,7 +58,7 @@ images. 'ortrain verify' checks the file against the run.
 			&cli.BoolFlag{Name: "refuse", Usage: "do not write a model that lost more than --max-drop, and fail"},
 			&cli.StringFlag{Name: "license", Usage: "`LICENCE` of the weights, for the metadata and the card"},
 			&cli.StringFlag{Name: "card", Usage: "also write a model card, Markdown `FILE` with the picture of the curves beside it"},
-		}, append(append(weightsFlags(), dataFlags(true)...), threadsFlag(), libraryFlag(), jsonFlag())...),
+		}, append(append(weightsFlags(), dataFlags(true)...), checkpointFlag(), threadsFlag(), libraryFlag(), jsonFlag())...),
 		Action: e.runExport,
 	})
 }
@@ -94,6 +94,8 @@ func (e *environment) runExportWeights(c *cli.Context) error {
 	switch {
 	case c.IsSet("run"):
 		return &usageError{"export", "--run and --weights exclude each other"}
+	case c.IsSet("checkpoint"):
+		return &usageError{"export", "--checkpoint is one of a run: give the run with --run DIR"}
 	case out == "":
 		return &usageError{"export", "give the file to write with --out FILE"}
 	}
@@ -121,7 +123,7 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 		return job.ExportConfig{}, err
 	}
 	x := job.ExportConfig{
-		Run: c.String("run"), Out: c.String("out"), HalfPorts: c.Bool("float16-ports"), Unfolded: c.Bool("unfolded"),
+		Run: c.String("run"), Checkpoint: c.String("checkpoint"), Out: c.String("out"), HalfPorts: c.Bool("float16-ports"), Unfolded: c.Bool("unfolded"),
 		Softmax: c.Bool("softmax"), TopK: c.Int("top-k"), Preprocess: c.Bool("preprocess"), Resize: c.Int("resize"),
 		Interpolation: c.String("interpolation"), License: c.String("license"), Card: c.String("card"),
 		Limit: c.Int("limit"), MaxDrop: c.Float64("max-drop"), Refuse: c.Bool("refuse"),

@@ -127,6 +127,17 @@ func (e *environment) printRun(r *job.RunState) {
 		state += ", best accuracy " + percent(r.BestAccuracy, 2)
 	}
 	e.field("state", "%s", state)
+	if len(r.Checkpoints) > 0 {
+		var steps []string
+		for _, s := range r.Checkpoints {
+			text := strconv.FormatInt(s.Step, 10)
+			if s.Step == r.BestStep {
+				text += " (best)"
+			}
+			steps = append(steps, text)
+		}
+		e.field("checkpoints", "after step %s", strings.Join(steps, ", "))
+	}
 	if l := r.Last; l != nil {
 		e.field("last epoch", "loss %.4f, accuracy %s, held-out accuracy %s, %s images/s",
 			l.TrainLoss, percent(l.TrainAccuracy, 2), percent(l.TestAccuracy, 2), count(int(l.ImagesPerSecond)))

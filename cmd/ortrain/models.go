@@ -27,7 +27,7 @@ data unless another is named; a model file needs --data.
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
 			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`, of ortrain's or another's making"},
-		}, append(append(weightsFlags(), dataFlags(false)...),
+		}, append(append(weightsFlags(), dataFlags(false)...), checkpointFlag(),
 			&cli.IntFlag{Name: "batch", Usage: "`N` images at a time (default 256)"},
 			&cli.IntFlag{Name: "limit", Usage: "measure on the first `N` images (default: all)"},
 			threadsFlag(), libraryFlag(), jsonFlag(),
@@ -54,6 +54,9 @@ func (e *environment) runEval(c *cli.Context) error {
 	case sources[0] != "run" && !c.IsSet("data"):
 		return &usageError{"eval", "--" + sources[0] + " needs the images to measure on: give --data NAME"}
 	}
+	if c.IsSet("checkpoint") && sources[0] != "run" {
+		return &usageError{"eval", "--checkpoint is one of a run: give the run with --run DIR"}
+	}
 	w, mean, std, err := weightsOf(c)
 	if err != nil {
 		return err
@@ -72,7 +75,7 @@ func (e *environment) runEval(c *cli.Context) error {
 	}
 	bar := newProgress(e.err)
 	r, err := job.Evaluate(c.Context, job.EvalConfig{
-		Run: c.String("run"), ONNX: c.String("onnx"), Weights: w,
+		Run: c.String("run"), Checkpoint: c.String("checkpoint"), ONNX: c.String("onnx"), Weights: w,
 		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: splitNames(c.StringSlice("test-files")),
 			Mean: mean, Std: std},
 		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),

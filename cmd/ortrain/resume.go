@@ -35,6 +35,11 @@ func (m *resumeMode) Set(s string) error {
 	return nil
 }
 
+// checkpointFlag says which of a run's weights are meant.
+func checkpointFlag() cli.Flag {
+	return &cli.StringFlag{Name: "checkpoint", Usage: "use the run's checkpoint `WHICH`: best, its number of steps, or a file (default: the newest)"}
+}
+
 // isResume tells --resume, whose value is optional, from other flags.
 func isResume(f cli.Flag) bool {
 	g, ok := f.(*cli.GenericFlag)

@@ -26,6 +26,7 @@ exit code 1.
   ortrain verify digits-int8.onnx --run runs/demo --min-agreement 0.98 --json`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR` (default: the one that the file names)"},
+			checkpointFlag(),
 			&cli.IntFlag{Name: "images", Usage: "compare on `N` held-out images (default 256)"},
 			&cli.Float64Flag{Name: "min-agreement", Usage: "fail unless this `SHARE` of the images gets the run's class"},
 		}, append(dataFlags(true), threadsFlag(), libraryFlag(), jsonFlag())...),
@@ -49,7 +50,7 @@ func (e *environment) runVerify(c *cli.Context) error {
 	}
 	bar := newProgress(e.err)
 	v, err := job.Verify(c.Context, job.VerifyConfig{
-		File: c.Args().First(), Run: c.String("run"), Images: c.Int("images"), MinAgreement: c.Float64("min-agreement"),
+		File: c.Args().First(), Run: c.String("run"), Checkpoint: c.String("checkpoint"), Images: c.Int("images"), MinAgreement: c.Float64("min-agreement"),
 		Data: images, Threads: c.Int("threads"), Library: c.String("library"), Progress: bar.Stage,
 	})
 	bar.close()

@@ -24,7 +24,7 @@ type CompareConfig struct {
 // the machine's pace. The first is the network as it was trained, batch norms
 // and all; the others are measured against it.
 func CompareForms(ctx context.Context, c CompareConfig) ([]Measured, error) {
-	run, err := openRun(c.Run, c.Data, c.Threads)
+	run, err := openRun(c.Run, "", c.Data, c.Threads)
 	if err != nil {
 		return nil, err
 	}

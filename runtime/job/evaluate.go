@@ -62,6 +62,9 @@ func batches(ctx context.Context, loader *data.Loader, progress func(done int)) 
 
 // Evaluate scores a run or a classifier file on test images.
 func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
+	if c.Checkpoint != "" && c.Run == "" {
+		return EvalResult{}, errors.New("a checkpoint is one of a run: give the run folder as well")
+	}
 	given := 0
 	for _, source := range []string{c.Run, c.ONNX, c.Weights.File} {
 		if source != "" {
@@ -99,7 +102,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		if err != nil {
 			return EvalResult{}, err
 		}
-		state, err := savedWeights(c.Run, m)
+		state, err := savedWeights(c.Run, c.Checkpoint, m)
 		if err != nil {
 			return EvalResult{}, err
 		}
@@ -202,19 +205,31 @@ func checkRun(dir string) error {
 	return nil
 }
 
-// savedWeights returns the weights to use of a run's checkpoint: those that were
-// trained, or the average or the best ones where the recipe asks for them.
-func savedWeights(run string, m *artifact.Manifest) (*artifact.State, error) {
-	path := filepath.Join(run, CheckpointFile)
-	c, err := runtime.ReadCheckpoint(path, m)
+// savedWeights returns the weights to use of a run's checkpoint (see
+// chosenCheckpoint): those that were trained, or the average or the best ones
+// where the recipe asks for them.
+func savedWeights(run, checkpoint string, m *artifact.Manifest) (*artifact.State, error) {
+	c, p, err := readSaved(run, checkpoint, m)
 	if err != nil {
 		return nil, err
 	}
+	return usefulWeights(c, p), nil
+}
+
+func readSaved(run, checkpoint string, m *artifact.Manifest) (*runtime.Checkpoint, position, error) {
+	path, err := chosenCheckpoint(run, checkpoint)
+	if err != nil {
+		return nil, position{}, err
+	}
+	c, err := runtime.ReadCheckpoint(path, m)
+	if err != nil {
+		return nil, position{}, err
+	}
 	p, err := readPosition(c)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, p, fmt.Errorf("%s: %w", path, err)
 	}
-	return usefulWeights(c, p), nil
+	return c, p, nil
 }
 
 // overlay replaces what is set in over.

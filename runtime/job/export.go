@@ -38,6 +38,9 @@ type ExportConfig struct {
 	// .safetensors, the named tensors alone are written, and nothing of what
 	// follows applies.
 	Run, Out string
+	// Checkpoint is which of the run's weights: nothing for the newest, "best"
+	// for the epoch with the best accuracy, a number of steps, or a file.
+	Checkpoint string
 	// Precision is one of Precisions; empty means Float32. With HalfPorts a
 	// Float16 model's input and output are float16 too.
 	Precision string
@@ -107,7 +110,7 @@ type ExportResult struct {
 	Picture string `json:"picture,omitempty"`
 }
 
-// Export writes a run's newest weights as a model to deploy. Nothing is
+// Export writes a run's weights, the newest unless the configuration says so, as a model to deploy. Nothing is
 // written unless all of it succeeds; an existing file is replaced at the end.
 func Export(ctx context.Context, c ExportConfig) (*ExportResult, error) {
 	x := &exporter{ExportConfig: c, result: &ExportResult{File: c.Out}}
@@ -115,7 +118,7 @@ func Export(ctx context.Context, c ExportConfig) (*ExportResult, error) {
 		return nil, err
 	}
 	var err error
-	if x.run, err = openRun(c.Run, c.Data, c.Threads); err != nil {
+	if x.run, err = openRun(c.Run, c.Checkpoint, c.Data, c.Threads); err != nil {
 		return nil, err
 	}
 	if isSafetensors(c.Out) {

@@ -89,6 +89,10 @@ type RunState struct {
 	Step  int64 `json:"step"`
 	// BestAccuracy is the best accuracy on held-out images so far, in [0,1].
 	BestAccuracy float64 `json:"best_accuracy"`
+	// BestStep is the step of the epoch that reached it; 0 if none is complete.
+	BestStep int64 `json:"best_step,omitempty"`
+	// Checkpoints are the numbered ones, oldest first.
+	Checkpoints []SavedCheckpoint `json:"checkpoints,omitempty"`
 	// Last is the newest row of the metrics; nil before the first epoch ends.
 	Last *metrics.Epoch `json:"-"`
 	// Problem says what is wrong with the checkpoint; empty if nothing is.
@@ -172,6 +176,7 @@ func inspectFolder(dir string) (*Inspection, error) {
 
 func inspectRun(dir string, m *artifact.Manifest) *RunState {
 	r := &RunState{}
+	r.Checkpoints, _ = Checkpoints(dir) // a folder that cannot be read has none to show
 	if path := filepath.Join(dir, CheckpointFile); exists(path) {
 		c, err := runtime.ReadCheckpoint(path, m)
 		if err != nil {
@@ -179,6 +184,9 @@ func inspectRun(dir string, m *artifact.Manifest) *RunState {
 			return r
 		}
 		r.Epoch, r.Step, r.BestAccuracy = c.Epoch, c.Step, c.BestAccuracy
+		if p, err := readPosition(c); err == nil && p.Best != nil {
+			r.BestStep = p.Best.Step
+		}
 	}
 	if path := filepath.Join(dir, MetricsFile); exists(path) {
 		rows, err := metrics.Read(path)

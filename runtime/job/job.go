@@ -140,6 +140,9 @@ type EvalConfig struct {
 	// one.
 	Run, ONNX string
 	Weights   WeightsConfig
+	// Checkpoint, with Run, is which weights: nothing for the newest, "best"
+	// for the epoch with the best accuracy, a number of steps, or a file.
+	Checkpoint string
 	// Data says which data; with Run, empty fields are taken from its recipe.
 	Data recipe.Data
 	// Batch is the number of images at a time (0: 256), Limit the number of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"path/filepath"
+	"slices"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
@@ -28,8 +29,9 @@ type savedRun struct {
 	epochs []metrics.Epoch
 }
 
-// openRun reads a run's recipe, artifacts and newest weights.
-func openRun(dir string, over recipe.Data, threads int) (*savedRun, error) {
+// openRun reads a run's recipe, artifacts and weights: the newest, or those of a
+// checkpoint (see chosenCheckpoint).
+func openRun(dir, checkpoint string, over recipe.Data, threads int) (*savedRun, error) {
 	if dir == "" {
 		return nil, errors.New("no run folder given")
 	}
@@ -53,9 +55,11 @@ func openRun(dir string, over recipe.Data, threads int) (*savedRun, error) {
 	if s.manifest, err = artifact.Read(filepath.Join(dir, ArtifactsDir)); err != nil {
 		return nil, err
 	}
-	if s.state, err = savedWeights(dir, s.manifest); err != nil {
+	saved, position, err := readSaved(dir, checkpoint, s.manifest)
+	if err != nil {
 		return nil, err
 	}
+	s.state = usefulWeights(saved, position)
 	// The run's own inference artifact holds the metadata.
 	base, err := onnx.ReadFile(filepath.Join(dir, ArtifactsDir, artifact.InferFile))
 	if err != nil {
@@ -68,6 +72,9 @@ func openRun(dir string, over recipe.Data, threads int) (*savedRun, error) {
 		if s.epochs, err = metrics.Read(path); err != nil {
 			return nil, err
 		}
+	}
+	if checkpoint != "" {
+		s.epochs = slices.DeleteFunc(s.epochs, func(e metrics.Epoch) bool { return e.Epoch > saved.Epoch })
 	}
 	return s, nil
 }

@@ -232,7 +232,7 @@ func (s *searching) fold(ctx context.Context, k int, held *data.Subset) (SearchF
 	if err != nil {
 		return SearchFold{}, 0, err
 	}
-	state, err := savedWeights(run, m)
+	state, err := savedWeights(run, "", m)
 	if err != nil {
 		return SearchFold{}, 0, err
 	}

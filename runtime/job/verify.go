@@ -26,6 +26,8 @@ type VerifyConfig struct {
 	// Run is the run folder to compare with; empty means the one that the
 	// file's metadata name.
 	Run string
+	// Checkpoint is which of the run's weights, as in ExportConfig.
+	Checkpoint string
 	// Images is how many held-out images to compare on; 0 means 256.
 	Images int
 	// MinAgreement is the share of images on which the most likely class must
@@ -110,7 +112,7 @@ func Verify(ctx context.Context, c VerifyConfig) (*Verification, error) {
 		return nil, fmt.Errorf("%s does not say which run it comes from (metadata %q); give it with --run DIR", c.File, runtime.MetaSourceRun)
 	}
 	v.Parameters, _ = countParameters(file.GetGraph())
-	run, err := openRun(v.Run, c.Data, c.Threads)
+	run, err := openRun(v.Run, c.Checkpoint, c.Data, c.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func readWeights(path string) ([]*weights.Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		state, err := savedWeights(path, m)
+		state, err := savedWeights(path, "", m)
 		if err != nil {
 			return nil, err
 		}
