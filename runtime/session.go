@@ -10,6 +10,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
+	"github.com/ortrain/ortrain/runtime/handlers"
 )
 
 // ErrNotOpen is returned where a session is made before Open.
@@ -68,15 +69,25 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	for _, p := range model.GetMetadataProps() {
 		s.metadata[p.GetKey()] = p.GetValue()
 	}
-	options, err := o.build()
+	// The CUDA provider takes the process's signals.
+	handlers.Keep(func() { err = s.load(o, open) })
 	if err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// load makes the native session.
+func (s *Session) load(o Options, open opener) error {
+	options, err := o.build()
+	if err != nil {
+		return err
+	}
 	defer options.Destroy()
 	if s.native, err = open(portNames(s.inputs), portNames(s.outputs), options); err != nil {
-		return nil, fmt.Errorf("%s: ONNX Runtime does not load it: %s", name, oneLine(err.Error()))
+		return fmt.Errorf("%s: ONNX Runtime does not load it: %s", s.name, oneLine(err.Error()))
 	}
-	return s, nil
+	return nil
 }
 
 func portNames(ps []Port) []string {
@@ -232,6 +243,7 @@ func (s *Session) Close() error {
 	}
 	err := s.native.Destroy()
 	s.native = nil
+	returnFreed()
 	if err != nil {
 		return fmt.Errorf("%s: close: %w", s.name, err)
 	}

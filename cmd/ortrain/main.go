@@ -17,18 +17,26 @@ import (
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go watchSignals(cancel)
+	said := terminal(os.Stderr)
+	go watchSignals(cancel, said)
 	nameVersion()
-	os.Exit(run(ctx, os.Args, terminal(os.Stdout), terminal(os.Stderr)))
+	os.Exit(run(ctx, os.Args, terminal(os.Stdout), said))
 }
 
 // watchSignals cancels on the first interrupt, so that a run can finish its
-// step and save, and exits at once on the second.
-func watchSignals(cancel func()) {
+// step and save, and exits at once on the second. A terminal that goes away is
+// an interrupt, unless nohup has said otherwise.
+func watchSignals(cancel func(), said *stream) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	<-signals
 	cancel()
+	if said.live {
+		said.println("\nstopping; once more quits at once")
+	}
 	<-signals
 	fmt.Fprintln(os.Stderr, "\nortrain: quit at once")
 	os.Exit(exitInterrupted)

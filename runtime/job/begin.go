@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 )
 
 // prepare checks and opens everything; the run folder is written to last.
-func (t *run) prepare() error {
+func (t *run) prepare(ctx context.Context) error {
 	if err := t.claim(); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (t *run) prepare() error {
 	}
 	t.recipe = r
 	if t.data == nil {
-		if t.data, err = openData(r); err != nil {
+		if t.data, err = openData(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -109,6 +110,9 @@ func (t *run) prepare() error {
 	}
 	if err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err := t.write(set); err != nil {
 		return err

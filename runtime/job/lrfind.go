@@ -85,7 +85,7 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := openData(r)
+	d, err := openData(ctx, r)
 	if err != nil {
 		return nil, err
 	}

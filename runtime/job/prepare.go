@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,13 +37,36 @@ func openLibrary(explicit string) (runtime.Library, error) {
 }
 
 // openData opens the data set of a resolved recipe and completes the recipe by
-// what it takes from the training images.
-func openData(r *recipe.Recipe) (*data.Dataset, error) {
-	d, err := data.Open(data.FromRecipe(r))
-	if err != nil {
-		return nil, err
+// what it takes from the training images. Listing and measuring millions of
+// files takes long: it does not wait for that once ctx is done, and what is being
+// read then ends unheeded.
+func openData(ctx context.Context, r *recipe.Recipe) (*data.Dataset, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
 	}
-	return d, data.Measure(d, r)
+	type outcome struct {
+		d   *data.Dataset
+		err error
+	}
+	opened := make(chan outcome, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				opened <- outcome{nil, fmt.Errorf("internal error while reading the data: %v; please report it", p)}
+			}
+		}()
+		d, err := data.Open(data.FromRecipe(r))
+		if err == nil {
+			err = data.Measure(d, r)
+		}
+		opened <- outcome{d, err}
+	}()
+	select {
+	case o := <-opened:
+		return o.d, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("stopped while reading the data: %w", context.Cause(ctx))
+	}
 }
 
 // checkNames reports an unknown model, optimizer or provider as a mistake of

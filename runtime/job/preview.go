@@ -65,7 +65,7 @@ func Preview(ctx context.Context, c PreviewConfig) (*PreviewResult, error) {
 	if c.Epoch < 0 || c.Epoch >= r.Epochs {
 		return nil, fmt.Errorf("there is no epoch %d to show: the run has %d", c.Epoch+1, r.Epochs)
 	}
-	d, err := openData(r)
+	d, err := openData(ctx, r)
 	if err != nil {
 		return nil, err
 	}

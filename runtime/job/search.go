@@ -171,7 +171,7 @@ func Search(ctx context.Context, c SearchConfig) (*SearchResult, error) {
 	if err := c.checkFolder(); err != nil {
 		return nil, err
 	}
-	d, err := openData(r)
+	d, err := openData(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func Train(ctx context.Context, c Config) (Result, error) {
 func trainOne(ctx context.Context, c Config, d *data.Dataset) (Result, error) {
 	t := &run{cfg: c, data: d}
 	defer t.close()
-	if err := t.prepare(); err != nil {
+	if err := t.prepare(ctx); err != nil {
 		return Result{}, err
 	}
 	return t.train(ctx)

@@ -57,7 +57,7 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	if err := checkNames(r); err != nil {
 		return nil, err
 	}
-	d, err := openData(r)
+	d, err := openData(ctx, r)
 	if err != nil {
 		return nil, err
 	}

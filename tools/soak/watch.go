@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/runtime/job"
+)
+
+// sample is what the process holds at a time.
+type sample struct {
+	at                         time.Duration
+	session, epoch, step       int
+	rss, heap                  float64 // MiB
+	files, goroutines, threads int
+}
+
+// watch takes samples between training steps. It implements job.Reporter.
+type watch struct {
+	begun    time.Time
+	every    time.Duration
+	sessions int
+	samples  []sample
+}
+
+func (w *watch) Start(job.Plan)      {}
+func (w *watch) Evaluating(_, _ int) {}
+func (w *watch) Epoch(job.Epoch)     {}
+func (w *watch) Note(line string)    { fmt.Fprintln(os.Stderr, line) }
+
+func (w *watch) Step(p job.Progress) {
+	at := time.Since(w.begun)
+	if n := len(w.samples); n > 0 && at-w.samples[n-1].at < w.every {
+		return
+	}
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
+	w.samples = append(w.samples, sample{
+		at: at, session: w.sessions + 1, epoch: p.Epoch + 1, step: p.Step,
+		rss: status("VmRSS:") / 1024, heap: float64(m.HeapInuse) / (1 << 20),
+		files: files(), goroutines: goruntime.NumGoroutine(), threads: int(status("Threads:")),
+	})
+}
+
+// status is a number in /proc/self/status; memory is in KiB.
+func status(key string) float64 {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			v, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return v
+		}
+	}
+	return 0
+}
+
+func files() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries) - 1 // the folder itself
+}
+
+func (w *watch) write(path string) error {
+	var b bytes.Buffer
+	c := csv.NewWriter(&b)
+	c.Write([]string{"seconds", "session", "epoch", "step", "rss_mib", "go_heap_mib", "open_files", "goroutines", "threads"})
+	for _, s := range w.samples {
+		c.Write([]string{strconv.Itoa(int(s.at.Seconds())), strconv.Itoa(s.session), strconv.Itoa(s.epoch), strconv.Itoa(s.step),
+			strconv.FormatFloat(s.rss, 'f', 1, 64), strconv.FormatFloat(s.heap, 'f', 1, 64),
+			strconv.Itoa(s.files), strconv.Itoa(s.goroutines), strconv.Itoa(s.threads)})
+	}
+	c.Flush() // a bytes.Buffer never fails
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, b.Bytes())
+}
+
+// verdict compares the first and the last quarter after the warm-up, a tenth of
+// the time: medians, so that a sample in an unusual moment does not count.
+func (w *watch) verdict() (string, error) {
+	late := w.samples[len(w.samples)/10:]
+	quarter := len(late) / 4
+	if quarter < 2 {
+		return "", fmt.Errorf("%d samples are too few to judge", len(w.samples))
+	}
+	first, last := late[:quarter], late[len(late)-quarter:]
+	text := fmt.Sprintf("%.1f minutes, %d sessions, %d samples, ONNX Runtime and Go %s\n", w.samples[len(w.samples)-1].at.Minutes(), w.sessions, len(w.samples), goruntime.Version())
+	var grown []string
+	for _, c := range []struct {
+		name  string
+		field func(sample) float64
+		share float64
+	}{
+		{"memory, MiB", func(s sample) float64 { return s.rss }, 0.05},
+		{"of it Go's heap, MiB", func(s sample) float64 { return s.heap }, 0.25},
+		{"open files", func(s sample) float64 { return float64(s.files) }, 0},
+		{"goroutines", func(s sample) float64 { return float64(s.goroutines) }, 0},
+		{"threads", func(s sample) float64 { return float64(s.threads) }, 0.1},
+	} {
+		a, b := median(first, c.field), median(last, c.field)
+		text += fmt.Sprintf("  %-22s first quarter %8.1f  last quarter %8.1f\n", c.name, a, b)
+		if b > a*(1+c.share) {
+			grown = append(grown, c.name)
+		}
+	}
+	if len(grown) > 0 {
+		return text, fmt.Errorf("it grew: %s", strings.Join(grown, "; "))
+	}
+	return text + "nothing grows", nil
+}
+
+func median(list []sample, field func(sample) float64) float64 {
+	values := make([]float64, len(list))
+	for i, s := range list {
+		values[i] = field(s)
+	}
+	slices.SortFunc(values, cmp.Compare)
+	return values[len(values)/2]
+}
