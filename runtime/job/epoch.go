@@ -24,37 +24,37 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 	if first == 0 {
 		t.sums = sums{}
 	}
-	var p Progress
+	// state says where the epoch stands after a number of steps.
+	state := func(step int) Progress {
+		done, elapsed := step-first, time.Since(begun).Seconds()
+		return Progress{
+			Epoch: epoch, Epochs: t.recipe.Epochs, Step: step, StepsPerEpoch: t.perEpoch,
+			Loss: t.sums.Loss / float64(t.sums.Images), Accuracy: float64(t.sums.Correct) / float64(t.sums.Images),
+			LR: t.sums.LR, ImagesPerSecond: float64(done*t.recipe.Batch) / elapsed,
+			WaitShare: share((supply.waits().data - before.data).Seconds(), elapsed),
+			Taught:    t.recipe.Distils(), TeacherWaitShare: share((supply.waits().teacher - before.teacher).Seconds(), elapsed),
+			Left: t.left(epoch, step),
+		}
+	}
 	for step := first; step < t.perEpoch; step++ {
 		if ctx.Err() != nil {
 			return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 		}
 		stepBegun := time.Now()
-		lr, err := t.step(ctx, supply)
-		if err != nil {
+		if err := t.step(ctx, supply); err != nil {
 			if ctx.Err() != nil {
 				return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 			}
 			return Epoch{}, fmt.Errorf("epoch %d, step %d: %w", epoch+1, step+1, err)
 		}
 		t.stepTime.add(time.Since(stepBegun).Seconds())
-		done := step + 1 - first
-		elapsed := time.Since(begun).Seconds()
-		p = Progress{
-			Epoch: epoch, Epochs: t.recipe.Epochs, Step: step + 1, StepsPerEpoch: t.perEpoch,
-			Loss: t.sums.Loss / float64(t.sums.Images), Accuracy: float64(t.sums.Correct) / float64(t.sums.Images),
-			LR: lr, ImagesPerSecond: float64(done*t.recipe.Batch) / elapsed,
-			WaitShare: share((supply.waits().data - before.data).Seconds(), elapsed),
-			Taught:    t.recipe.Distils(), TeacherWaitShare: share((supply.waits().teacher - before.teacher).Seconds(), elapsed),
-			Left: t.left(epoch, step+1),
-		}
-		t.cfg.Reporter.Step(p)
+		t.cfg.Reporter.Step(state(step + 1))
 		if err := t.saveInTime(data.Position{Epoch: epoch, Batch: step + 1}); err != nil {
 			return Epoch{}, err
 		}
 	}
 	t.trained += time.Since(begun)
-	e := Epoch{Progress: p, HeldOut: t.heldName, Loading: supply.report(timing, before, time.Since(begun))}
+	e := Epoch{Progress: state(t.perEpoch), HeldOut: t.heldName, Loading: supply.report(timing, before, time.Since(begun))}
 	average := t.aside.average
 	err := t.endEpoch(ctx, epoch)
 	var score runtime.Score
@@ -99,11 +99,11 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 	return e, nil
 }
 
-// step trains on the next batch and returns the learning rate used.
-func (t *run) step(ctx context.Context, supply *supply) (float64, error) {
+// step trains on the next batch.
+func (t *run) step(ctx context.Context, supply *supply) error {
 	l, err := supply.next(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer l.release()
 	for _, note := range l.notes {
@@ -112,24 +112,25 @@ func (t *run) step(ctx context.Context, supply *supply) (float64, error) {
 	b, n := l.batch, int(t.trainer.Steps())
 	soft, err := t.teacherLogits(ctx, supply, l, n)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	lr := t.schedule.LR(n)
 	loss, correct, err := t.parts(b, soft, t.hyper.at(n, lr))
 	if err != nil {
-		return lr, err
+		return err
 	}
 	t.aside.step(t.trainer.View(), n)
 	t.sums.Loss += loss * float64(b.Count)
 	t.sums.Correct += correct
 	t.sums.Images += b.Count
+	t.sums.LR = lr
 	if len(b.Broken) > 0 {
 		t.broken = append(t.broken, b.Broken...)
 		slices.Sort(t.broken)
 	}
 	schedule.Observe(t.schedule, n+1, schedule.Metrics{
 		schedule.TrainLoss: loss, schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
-	return lr, nil
+	return nil
 }
 
 // parts trains on a batch and the teacher's logits of it (nil without a

@@ -198,7 +198,7 @@ func twoSteps(one *run, r *recipe.Recipe, d *data.Dataset) error {
 	defer images.Close()
 	before := one.trainer.State()
 	for range 2 {
-		if _, err := one.step(ctx, images); err != nil {
+		if err := one.step(ctx, images); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,8 @@ type sums struct {
 	Loss    float64 `json:"loss"`
 	Correct int     `json:"correct"`
 	Images  int     `json:"images"`
+	// LR is the learning rate of the last step.
+	LR float64 `json:"lr,omitempty"`
 }
 
 // position is what a checkpoint keeps beside the vectors.
