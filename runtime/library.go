@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
+
+	"github.com/ortrain/ortrain/graphs/lower"
 )
 
 const (
@@ -72,6 +74,21 @@ func FindLibrary(explicit string) (Library, error) {
 	return newSearch().find(explicit)
 }
 
+// FindLibraryFor is FindLibrary for a library with an execution provider. For
+// "cuda" it looks in .cache/onnxruntime-cuda as well, and first, and takes only
+// a file that the provider lies beside.
+func FindLibraryFor(provider, explicit string) (Library, error) {
+	return newSearch().with(provider).find(explicit)
+}
+
+// with makes the search one for a library with a provider.
+func (s *search) with(provider string) *search {
+	if provider == lower.CUDA {
+		s.beside = CUDAProviderFile
+	}
+	return s
+}
+
 // search holds what the search depends on, so that tests can replace it.
 type search struct {
 	getenv     func(string) string
@@ -81,6 +98,8 @@ type search struct {
 	systemDirs func() []string
 	// probe loads the library and returns the version it reports.
 	probe func(path string) (string, error)
+	// beside is the file that must lie beside the library, if any.
+	beside string
 }
 
 func newSearch() *search {
@@ -103,7 +122,7 @@ func (s *search) find(explicit string) (Library, error) {
 	}
 	if len(examined) > 0 {
 		// Something is installed but does not fit: its defect is the news.
-		return Library{}, fmt.Errorf("%w; %s", examined[0].err, Install)
+		return Library{}, fmt.Errorf("%w; %s", examined[0].err, s.install())
 	}
 	return Library{}, err
 }
@@ -118,7 +137,7 @@ func (s *search) run(explicit string, all bool) (Library, []Candidate, error) {
 	if given != "" {
 		c := s.examine(given, source)
 		if c.err != nil {
-			return Library{}, []Candidate{c}, fmt.Errorf("%s: %w; %s", source, c.err, Install)
+			return Library{}, []Candidate{c}, fmt.Errorf("%s: %w; %s", source, c.err, s.install())
 		}
 		return c.library(), []Candidate{c}, nil
 	}
@@ -148,14 +167,22 @@ func (s *search) run(explicit string, all bool) (Library, []Candidate, error) {
 	if found != nil {
 		return found.library(), examined, nil
 	}
-	return Library{}, examined, fmt.Errorf("%w (looked in %s); %s", ErrNoLibrary, s.where(), Install)
+	return Library{}, examined, fmt.Errorf("%w (looked in %s); %s", ErrNoLibrary, s.where(), s.install())
+}
+
+// install says how to get what is looked for.
+func (s *search) install() string {
+	if s.beside != "" {
+		return InstallCUDA + ", or set " + LibraryEnv + " to a libonnxruntime.so that has it"
+	}
+	return Install
 }
 
 // where describes the places for a message, whether they exist or not.
 func (s *search) where() string {
 	var list []string
 	if s.workDir != "" {
-		list = append(list, filepath.Join(s.workDir, cacheSubdir)+" and above")
+		list = append(list, filepath.Join(s.workDir, s.folders()[0])+" and above")
 	}
 	if s.executable != "" {
 		list = append(list, "beside "+s.executable)
@@ -197,6 +224,15 @@ func (s *search) verify(path string) (version string, err error) {
 	if st.IsDir() {
 		return "", fmt.Errorf("%s is a folder, not a library; name the file, such as %s",
 			path, filepath.Join(path, LibraryFile))
+	}
+	if s.beside != "" {
+		real := path
+		if r, err := filepath.EvalSymlinks(path); err == nil {
+			real = r
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(real), s.beside)); err != nil {
+			return "", fmt.Errorf("%s is built for the CPU: there is no %s beside it", path, s.beside)
+		}
 	}
 	if goruntime.GOOS == "linux" {
 		version, err = inspectELF(path)

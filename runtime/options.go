@@ -5,6 +5,9 @@ import (
 	"strconv"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/tricks/nearest"
 )
 
 // Optimization says how far ONNX Runtime may rewrite a graph when it loads it.
@@ -30,8 +33,10 @@ var optimizationLevels = map[Optimization]ort.GraphOptimizationLevel{
 
 // Options configure a session. The zero value is the right start on a CPU.
 type Options struct {
-	// Provider executes the graph: "" or "cpu".
+	// Provider executes the graph: "" or "cpu", or "cuda".
 	Provider string
+	// CUDA are the options of provider cuda.
+	CUDA CUDA
 	// Threads work on one operator together; 0 means DefaultThreads.
 	Threads int
 	// Spinning keeps idle threads busy waiting for the next operator. That is
@@ -54,23 +59,17 @@ type Options struct {
 	Config map[string]string
 }
 
-// providers lists what Options.Provider may name, with what sets it up.
-var sessionProviders = map[string]func(*ort.SessionOptions) error{
-	"":    func(*ort.SessionOptions) error { return nil },
-	"cpu": func(*ort.SessionOptions) error { return nil },
-	"cuda": func(*ort.SessionOptions) error {
-		return fmt.Errorf("provider cuda is not supported yet; use cpu")
-	},
+// sessionProviders lists what Options.Provider may name, with what sets it up.
+var sessionProviders = map[string]func(Options, *ort.SessionOptions) error{
+	"":         func(Options, *ort.SessionOptions) error { return nil },
+	lower.CPU:  func(Options, *ort.SessionOptions) error { return nil },
+	lower.CUDA: func(o Options, n *ort.SessionOptions) error { return o.CUDA.addTo(n) },
 }
 
-// CheckProvider reports a provider that sessions cannot use.
+// CheckProvider reports a provider that there is not.
 func CheckProvider(name string) error {
-	setUp, ok := sessionProviders[name]
-	if !ok {
-		return fmt.Errorf("unknown provider %q; known: cpu", name)
-	}
-	if name == "cuda" {
-		return setUp(nil)
+	if _, ok := sessionProviders[name]; !ok {
+		return fmt.Errorf("unknown provider %q%s", name, nearest.Hint(name, []string{lower.CPU, lower.CUDA}))
 	}
 	return nil
 }
@@ -116,7 +115,7 @@ func (o Options) build() (*ort.SessionOptions, error) {
 	for key, value := range o.Config {
 		set = append(set, n.AddSessionConfigEntry(key, value))
 	}
-	set = append(set, sessionProviders[o.Provider](n))
+	set = append(set, sessionProviders[o.Provider](o, n))
 	if o.Kernels != nil {
 		set = append(set, o.Kernels.addTo(n))
 	}

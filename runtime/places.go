@@ -18,6 +18,14 @@ type place struct {
 // cacheSubdir is the folder of the installer below a project or cache root.
 var cacheSubdir = filepath.Join(".cache", "onnxruntime")
 
+// cacheSubdirCUDA is that of libraries with the CUDA provider.
+var cacheSubdirCUDA = filepath.Join(".cache", "onnxruntime-cuda")
+
+// CUDACacheDir is CacheDir for a library with the CUDA provider.
+func CUDACacheDir(root, version string) string {
+	return filepath.Join(root, cacheSubdirCUDA, version)
+}
+
 // CacheDir returns the folder below root (a project's folder) that the
 // installer fills with one version of the library.
 func CacheDir(root, version string) string {
@@ -73,7 +81,9 @@ func (s *search) places() []place {
 	var out []place
 	if s.workDir != "" {
 		for dir := s.workDir; ; dir = filepath.Dir(dir) {
-			out = append(out, versions(filepath.Join(dir, cacheSubdir), "project cache")...)
+			for _, sub := range s.folders() {
+				out = append(out, versions(filepath.Join(dir, sub), "project cache")...)
+			}
 			if dir == filepath.Dir(dir) {
 				break
 			}
@@ -82,7 +92,9 @@ func (s *search) places() []place {
 	if s.executable != "" {
 		bin := filepath.Dir(s.executable)
 		for _, dir := range []string{bin, filepath.Dir(bin)} {
-			out = append(out, versions(filepath.Join(dir, cacheSubdir), "beside the executable")...)
+			for _, sub := range s.folders() {
+				out = append(out, versions(filepath.Join(dir, sub), "beside the executable")...)
+			}
 		}
 		out = append(out, place{bin, "beside the executable", cacheNames})
 	}
@@ -93,6 +105,14 @@ func (s *search) places() []place {
 		out = append(out, place{dir, "system", systemNames})
 	}
 	return dedupe(out)
+}
+
+// folders lists the cache folders below a root.
+func (s *search) folders() []string {
+	if s.beside != "" {
+		return []string{cacheSubdirCUDA, cacheSubdir}
+	}
+	return []string{cacheSubdir}
 }
 
 // versions lists the version folders below dir, the pinned one first, then

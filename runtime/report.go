@@ -35,8 +35,12 @@ type Report struct {
 // Examine looks for the library as FindLibrary does, but goes through every
 // place and reports on each file. It loads libraries that look fit, and so
 // should run in a process that has not opened one, as a diagnosis does.
-func Examine(explicit string) Report {
-	s := newSearch()
+func Examine(explicit string) Report { return ExamineFor("", explicit) }
+
+// ExamineFor is Examine for a library with an execution provider, as
+// FindLibraryFor looks for.
+func ExamineFor(provider, explicit string) Report {
+	s := newSearch().with(provider)
 	r := Report{
 		Pinned: PinnedVersion, Minimum: MinVersion,
 		Platform: goruntime.GOOS + "/" + goruntime.GOARCH,

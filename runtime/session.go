@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	goruntime "runtime"
 	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime/handlers"
 )
@@ -69,6 +71,13 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	for _, p := range model.GetMetadataProps() {
 		s.metadata[p.GetKey()] = p.GetValue()
 	}
+	if o.Provider == lower.CUDA {
+		config, err := o.CUDA.place(name, model)
+		if err != nil {
+			return nil, err
+		}
+		o.Config = merged(config, o.Config)
+	}
 	// The CUDA provider takes the process's signals.
 	handlers.Keep(func() { err = s.load(o, open) })
 	if err != nil {
@@ -88,6 +97,15 @@ func (s *Session) load(o Options, open opener) error {
 		return fmt.Errorf("%s: ONNX Runtime does not load it: %s", s.name, oneLine(err.Error()))
 	}
 	return nil
+}
+
+// merged joins session settings; later ones win.
+func merged(configs ...map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, c := range configs {
+		maps.Copy(all, c)
+	}
+	return all
 }
 
 func portNames(ps []Port) []string {

@@ -189,8 +189,8 @@ func TestOptions(t *testing.T) {
 		"unoptimized":       {runtime.Options{Optimization: runtime.OptimizeNone}, ""},
 		"extended":          {runtime.Options{Optimization: runtime.OptimizeExtended}, ""},
 		"threads":           {runtime.Options{Threads: -1}, "threads: -1"},
-		"unknown provider":  {runtime.Options{Provider: "abacus"}, `unknown provider "abacus"; known: cpu`},
-		"cuda":              {runtime.Options{Provider: "cuda"}, "cuda is not supported yet"},
+		"unknown provider":  {runtime.Options{Provider: "abacus"}, `unknown provider "abacus"; valid: cpu, cuda`},
+		"cuda":              {runtime.Options{Provider: "cuda"}, "provider cuda cannot work here: "},
 		"level":             {runtime.Options{Optimization: 9}, "optimization level 9"},
 		"model unwriteable": {runtime.Options{OptimizedModel: filepath.Join(dir, "no", "such", "folder")}, "no/such/folder"},
 	} {
@@ -211,8 +211,8 @@ func TestOptions(t *testing.T) {
 	if err := runtime.CheckProvider("cpu"); err != nil {
 		t.Error(err)
 	}
-	if err := runtime.CheckProvider("cuda"); err == nil {
-		t.Error("cuda passed")
+	if err := runtime.CheckProvider("cudda"); err == nil {
+		t.Error("cudda passed")
 	}
 }
 

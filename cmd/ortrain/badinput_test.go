@@ -148,7 +148,12 @@ func TestBadTraining(t *testing.T) {
 	}{
 		{[]string{"--model", "resnet21"}, `resnet21 "resnet20"?`},
 		{[]string{"--data", "mnits"}, `mnits "mnist"?`},
-		{[]string{"--provider", "cudda"}, "cudda cpu"},
+		{[]string{"--provider", "cudda"}, `cudda "cuda"?`},
+		{[]string{"--device", "1"}, "cuda provider: cpu"},
+		{[]string{"--provider", "cuda", "--device", "-1"}, "cuda.device -1"},
+		{[]string{"--provider", "cuda", "--set", "cuda.fallback=gpu"}, "cuda.fallback gpu"},
+		{[]string{"--provider", "cuda", "--set", "cuda.convolution_search=fast"}, `cuda.convolution_search "fast"`},
+		{[]string{"--provider", "cuda", "--set", "cuda.memory_gib=-2"}, "cuda.memory_gib -2"},
 		{[]string{"--set", "optimizer.name=sdg"}, `sdg "sgd"?`},
 		{[]string{"--set", "schedule.name=cosin"}, `cosin "cosine"?`},
 		{[]string{"--set", "augment=[mirorr]"}, `mirorr "mirror"?`},

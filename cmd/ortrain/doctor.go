@@ -16,10 +16,14 @@ func (e *environment) doctor() *cli.Command {
 		Usage: "tell whether this machine can train, and what to do if not",
 		Description: `Looks for ONNX Runtime, runs one training step on it and looks for the data
 sets. Exits with 1 if training cannot work; a missing data set is no fault.
+With --provider cuda it looks for a library with that provider, examines what
+the provider needs (driver, CUDA, cuDNN, devices) and runs the step there.
 
   ortrain doctor
+  ortrain doctor --provider cuda
   ortrain doctor --library /opt/onnxruntime/lib/libonnxruntime.so`,
 		Flags: []cli.Flag{
+			providerFlag(),
 			libraryFlag(),
 			&cli.StringFlag{Name: "data-dir", Usage: "folder `DIR` of data sets to look in (default: the usual places)"},
 			jsonFlag(),
@@ -32,7 +36,11 @@ func (e *environment) runDoctor(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	d := job.Diagnose(c.String("library"), c.String("data-dir"))
+	provider := c.String("provider")
+	if err := runtime.CheckProvider(provider); err != nil {
+		return fmt.Errorf("--provider: %w", err)
+	}
+	d := job.DiagnoseProvider(provider, c.String("library"), c.String("data-dir"))
 	if c.Bool("json") {
 		if err := e.out.json(d); err != nil {
 			return err
@@ -54,6 +62,9 @@ func (e *environment) runDoctor(c *cli.Context) error {
 	if d.Library.Path != "" {
 		e.note("this project is tested with %s and takes %s or newer", runtime.PinnedVersion, runtime.MinVersion)
 		e.note("providers: %s", strings.Join(d.Providers, ", "))
+	}
+	if d.CUDA != nil {
+		e.printCUDA(d.CUDA, provider != "")
 	}
 	e.mark(true, "%s, %s, %s by default", d.Platform, d.CPU, plural(d.Threads, "thread"))
 	switch {
@@ -78,6 +89,36 @@ func (e *environment) runDoctor(c *cli.Context) error {
 	}
 	e.out.println("training works here")
 	return nil
+}
+
+// printCUDA prints what provider cuda needs; what is missing is a fault only
+// where the provider was asked for.
+func (e *environment) printCUDA(r *runtime.CUDAReport, asked bool) {
+	if r.Provider != "" {
+		var needs []string
+		for _, l := range r.Libraries {
+			if l.Problem == "" {
+				needs = append(needs, strings.TrimSpace(l.Name+" "+l.Version))
+			}
+		}
+		e.mark(len(r.Problems) == 0 || !asked, "provider cuda: %s", r.Provider)
+		if len(needs) > 0 {
+			e.note("found: %s", strings.Join(needs, ", "))
+		}
+	}
+	if r.Driver != "" {
+		e.note("the driver serves CUDA %s", r.Driver)
+	}
+	for i, d := range r.Devices {
+		e.note("device %d: %s, %.1f GiB, compute capability %s", i, d.Name, float64(d.Memory)/(1<<30), d.Capability)
+	}
+	for _, p := range r.Problems {
+		if asked {
+			e.mark(false, "%s", p)
+		} else {
+			e.note("not usable: %s", p)
+		}
+	}
 }
 
 func (e *environment) printDataSets(found []job.FoundData) {

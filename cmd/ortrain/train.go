@@ -50,7 +50,7 @@ ended it: it can be put into a loop.
 			&cli.Float64Flag{Name: "teacher-alpha", Usage: "give the teacher the share `ALPHA` of the loss, 0 to 1 (default: added to the whole loss of the labels)"},
 			&cli.StringFlag{Name: "teacher-cache", Usage: "keep the teacher's answers on disk: `epochs` (as trained on) or plain (un-augmented, once an image)"},
 			threadsFlag(),
-			&cli.StringFlag{Name: "provider", Usage: "execution provider: `cpu` (default " + recipe.Default().Provider + ")"},
+			providerFlag(), deviceFlag(),
 			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
 			resumeFlag(),
 			&cli.IntFlag{Name: "stop-after", Usage: "stop once `N` epochs of the run are complete"},
@@ -64,6 +64,14 @@ func usual(v any) string { return fmt.Sprintf(" (default %v)", v) }
 
 func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Usage: "`N` threads that run the model (default: one per core)"}
+}
+
+func providerFlag() cli.Flag {
+	return &cli.StringFlag{Name: "provider", Usage: "execution provider `NAME`: cpu or cuda (default " + recipe.Default().Provider + ")"}
+}
+
+func deviceFlag() cli.Flag {
+	return &cli.IntFlag{Name: "device", Usage: "number `N` of the device of provider cuda" + usual(0)}
 }
 
 func libraryFlag() cli.Flag {
@@ -88,7 +96,7 @@ func dataFlags(training bool) []cli.Flag {
 var recipeKeys = []struct{ flag, key string }{
 	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
 	{"model", "model.name"}, {"weights", "model.weights"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
-	{"threads", "threads"}, {"provider", "provider"}, {"limit", "limit"},
+	{"threads", "threads"}, {"provider", "provider"}, {"device", "cuda.device"}, {"limit", "limit"},
 	{"teacher", "teacher.models"}, {"teacher-temperature", "teacher.temperature"}, {"teacher-alpha", "teacher.alpha"}, {"teacher-cache", "teacher.cache"},
 }
 

@@ -23,8 +23,9 @@ A run that is resumed after tuning goes on in other forms, whose results differ
 from the former ones in the last digits.
 
   ortrain tune --data cifar10 --data-dir DIR --model resnet20
-  ortrain tune --recipe my.yaml --threads 4`,
-		Flags:  append(recipeFlags(), threadsFlag(), libraryFlag(), jsonFlag()),
+  ortrain tune --recipe my.yaml --threads 4
+  ortrain tune --recipe my.yaml --provider cuda`,
+		Flags:  append(recipeFlags(), threadsFlag(), providerFlag(), deviceFlag(), libraryFlag(), jsonFlag()),
 		Action: e.runTune,
 	})
 }

@@ -17,6 +17,8 @@ type Placement struct {
 	// ByDesign marks what belongs on the CPU: constants, which are computed
 	// when the model is loaded, and the arithmetic of shapes.
 	ByDesign bool `json:"by_design,omitempty"`
+	// Constant marks those of them that are gone when the model runs.
+	Constant bool `json:"constant,omitempty"`
 	// Fatal marks a node at which loading the model fails.
 	Fatal bool `json:"fatal,omitempty"`
 }
@@ -92,7 +94,7 @@ func (l *List) refuses(n *onnx.NodeProto, opset int, known map[string]value) *Pl
 		}
 		switch {
 		case out.constant:
-			p.Reason, p.ByDesign = "a constant, computed when the model is loaded", true
+			p.Reason, p.ByDesign, p.Constant = "a constant, computed when the model is loaded", true, true
 			return p
 		case out.shape && n.GetOpType() != "Shape" && n.GetOpType() != "Size":
 			p.Reason, p.ByDesign = "arithmetic of shapes, which ONNX Runtime keeps on the CPU", true

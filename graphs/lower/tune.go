@@ -101,6 +101,53 @@ func Probe(n *ir.Node, form string, o Options) (*onnx.ModelProto, error) {
 	return e.model(), nil
 }
 
+// Trips names the input of ProbeLoop's model that says how often the node is
+// computed: int64, one element.
+const Trips = "trips"
+
+// ProbeLoop is Probe for a device with a memory of its own: the node in a loop,
+// so that a run can do it often while its inputs cross the bus once. The
+// model's only output is one element of the node's last result.
+func ProbeLoop(n *ir.Node, form string, o Options) (*onnx.ModelProto, error) {
+	m, err := Probe(n, form, o)
+	if err != nil {
+		return nil, err
+	}
+	g := m.Graph
+	scalar := func(name string, t onnx.TensorProto_DataType) *onnx.ValueInfoProto {
+		return onnx.TensorInfo(name, t, nil)
+	}
+	one := func(name string) *onnx.ValueInfoProto {
+		return onnx.TensorInfo(name, onnx.TensorProto_FLOAT, []int64{1})
+	}
+	result := g.Output[0].Name
+	body := &onnx.GraphProto{Name: "body", Node: g.Node,
+		Input:  []*onnx.ValueInfoProto{scalar("trip", onnx.TensorProto_INT64), scalar("go", onnx.TensorProto_BOOL), one("before")},
+		Output: []*onnx.ValueInfoProto{scalar("go_on", onnx.TensorProto_BOOL), one("after")},
+	}
+	ints := func(name string, v ...int64) {
+		g.Initializer = append(g.Initializer, onnx.Ints(name, []int64{int64(len(v))}, v))
+	}
+	ints("loop/all", -1)
+	ints("loop/0", 0)
+	ints("loop/1", 1)
+	g.Initializer = append(g.Initializer, onnx.Floats("loop/start", []int64{1}, []float32{0}),
+		&onnx.TensorProto{Name: "loop/true", DataType: int32(onnx.TensorProto_BOOL), Int32Data: []int32{1}})
+	body.Node = append(body.Node,
+		&onnx.NodeProto{Name: "loop/flat", OpType: "Reshape", Input: []string{result, "loop/all"}, Output: []string{"loop/vector"}},
+		&onnx.NodeProto{Name: "loop/first", OpType: "Slice", Input: []string{"loop/vector", "loop/0", "loop/1", "loop/0"}, Output: []string{"loop/element"}},
+		// What is read of each trip's result goes on to the next, so that no
+		// trip can be left out.
+		&onnx.NodeProto{Name: "loop/sum", OpType: "Add", Input: []string{"loop/element", "before"}, Output: []string{"after"}},
+		&onnx.NodeProto{Name: "loop/go", OpType: "Identity", Input: []string{"go"}, Output: []string{"go_on"}},
+	)
+	g.Node = []*onnx.NodeProto{{Name: "loop", OpType: "Loop", Input: []string{Trips, "loop/true", "loop/start"}, Output: []string{"element"},
+		Attribute: []*onnx.AttributeProto{{Name: "body", Type: onnx.AttributeProto_GRAPH, G: body}}}}
+	g.Input = append(g.Input, onnx.TensorInfo(Trips, onnx.TensorProto_INT64, []int64{1}))
+	g.Output = []*onnx.ValueInfoProto{one("element")}
+	return m, nil
+}
+
 // isMap tells activations from weights among a node's inputs of rank 4.
 func isMap(n *ir.Node, v *ir.Value, in []*ir.Value) bool {
 	switch n.Op.Kind() {

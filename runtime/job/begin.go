@@ -73,7 +73,7 @@ func (t *run) prepare(ctx context.Context) error {
 	if t.aside.rule, err = r.BuildStop(); err != nil {
 		return err
 	}
-	if t.lib, err = openLibrary(c.Library); err != nil {
+	if t.lib, err = libraryFor(r, c.Library); err != nil {
 		return err
 	}
 	if t.teachers, err = openTeachers(r, t.data); err != nil {
@@ -161,7 +161,7 @@ func (t *run) write(set *artifact.Set) error {
 // open makes the sessions and brings them to the checkpoint, if there is one.
 func (t *run) open(saved *runtime.Checkpoint) error {
 	dir := filepath.Join(t.cfg.Out, ArtifactsDir)
-	opts := runtime.Options{Provider: t.recipe.Provider, Threads: t.recipe.Threads}
+	opts := sessions(t.recipe)
 	var err error
 	if t.trainer, err = runtime.NewTrainer(dir, opts); err != nil {
 		return err

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/data/decode"
 	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
 )
@@ -17,8 +19,12 @@ import (
 // Diagnosis tells whether this machine can train, and why not.
 type Diagnosis struct {
 	runtime.Report
+	// CUDA tells of provider cuda, where it was asked for or the library has it.
+	CUDA *runtime.CUDAReport `json:"cuda,omitempty"`
 	// SelfTest is the outcome of one training step of a small network.
 	SelfTest SelfTest `json:"self_test"`
+	// Provider is the one that was asked for, if any.
+	Provider string `json:"provider,omitempty"`
 	// Decoder says what decodes JPEG files.
 	Decoder string `json:"jpeg_decoder"`
 	// DataSets are all known data sets, found or not: a missing one is no
@@ -31,6 +37,8 @@ func (d *Diagnosis) Err() error {
 	switch {
 	case d.Problem != "":
 		return fmt.Errorf("training cannot work here: %s", d.Problem)
+	case d.Provider == lower.CUDA && d.CUDA != nil && d.CUDA.Err() != nil:
+		return d.CUDA.Err()
 	case d.SelfTest.Problem != "":
 		return fmt.Errorf("training cannot work here: the library loads but a training step fails: %s; %s", d.SelfTest.Problem, runtime.Install)
 	}
@@ -62,11 +70,18 @@ type FoundData struct {
 // Diagnose examines the ONNX Runtime library (an explicit path, or empty for
 // the usual search), runs a training step on it, and reads every data set in
 // dataDir, or in the usual places. It opens the library in this process.
-func Diagnose(library, dataDir string) *Diagnosis {
-	d := &Diagnosis{Report: runtime.Examine(library), Decoder: decode.Decoder()}
-	if d.Problem == "" {
+func Diagnose(library, dataDir string) *Diagnosis { return DiagnoseProvider("", library, dataDir) }
+
+// DiagnoseProvider is Diagnose for training on a provider; "" is that of the
+// CPU.
+func DiagnoseProvider(provider, library, dataDir string) *Diagnosis {
+	d := &Diagnosis{Report: runtime.ExamineFor(provider, library), Decoder: decode.Decoder(), Provider: provider}
+	if d.Library.Path != "" && (provider == lower.CUDA || slices.Contains(d.Providers, "CUDAExecutionProvider")) {
+		d.CUDA = runtime.ExamineCUDA(d.Library)
+	}
+	if d.Problem == "" && (provider != lower.CUDA || d.CUDA.Err() == nil) {
 		start := time.Now()
-		loss, err := selfTest(d.Library)
+		loss, err := selfTest(d.Library, provider)
 		d.SelfTest = SelfTest{Run: true, Loss: loss, Seconds: time.Since(start).Seconds()}
 		if err != nil {
 			d.SelfTest.Problem = strings.Join(strings.Fields(err.Error()), " ")
@@ -99,14 +114,14 @@ func findData(name, dir string) FoundData {
 
 // selfTest trains a small network for one step on made-up images. At the
 // start every class is about as likely, so the loss is near ln(classes).
-func selfTest(lib runtime.Library) (float32, error) {
+func selfTest(lib runtime.Library, provider string) (float32, error) {
 	if err := runtime.Open(lib); err != nil {
 		return 0, err
 	}
 	const batch, classes, side = 2, 10, 8
 	set, err := artifact.Build(artifact.Spec{
 		Model: "resnet8", Config: models.Config{Classes: classes, Input: [3]int{1, side, side}},
-		Optimizer: "sgd", Batch: batch, Seed: 1,
+		Optimizer: "sgd", Batch: batch, Seed: 1, Lowering: lower.Options{Provider: provider},
 	})
 	if err != nil {
 		return 0, err
@@ -119,7 +134,7 @@ func selfTest(lib runtime.Library) (float32, error) {
 	if err := set.Write(dir); err != nil {
 		return 0, err
 	}
-	t, err := runtime.NewTrainer(dir, runtime.Options{})
+	t, err := runtime.NewTrainer(dir, runtime.Options{Provider: provider})
 	if err != nil {
 		return 0, err
 	}

@@ -95,7 +95,7 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	}
 	// A sweep longer than the run goes on as the run's first epochs did.
 	r.Epochs = max(r.Epochs, (c.Steps+perEpoch-1)/perEpoch)
-	if _, err := openLibrary(c.Library); err != nil {
+	if _, err := libraryFor(r, c.Library); err != nil {
 		return nil, err
 	}
 	// A sweep has no average of its own to learn from, and is one run.
@@ -127,7 +127,7 @@ func FindLR(ctx context.Context, c LRFindConfig) (*LRFind, error) {
 	if err := set.Write(dir); err != nil {
 		return nil, err
 	}
-	trainer, err := runtime.NewTrainer(dir, runtime.Options{Provider: r.Provider, Threads: r.Threads})
+	trainer, err := runtime.NewTrainer(dir, sessions(r))
 	if err != nil {
 		return nil, err
 	}

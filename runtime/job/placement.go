@@ -24,7 +24,7 @@ type ModelPlacement struct {
 // library is needed.
 func (i *Inspection) Placements(provider string) ([]ModelPlacement, error) {
 	if provider != lower.CUDA {
-		return nil, fmt.Errorf("no list of kernels for provider %q%s; there is one for %s", provider, nearest.Hint(provider, []string{lower.CUDA}), lower.CUDA)
+		return nil, fmt.Errorf("no list of kernels for provider %q%s", provider, nearest.Hint(provider, []string{lower.CUDA}))
 	}
 	var list []ModelPlacement
 	for k, m := range i.Models {

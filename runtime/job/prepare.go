@@ -21,7 +21,49 @@ import (
 
 // openLibrary finds and opens ONNX Runtime.
 func openLibrary(explicit string) (runtime.Library, error) {
-	lib, err := runtime.FindLibrary(explicit)
+	return openLibraryFor(lower.CPU, explicit)
+}
+
+// libraryFor finds and opens an ONNX Runtime with the providers of a recipe,
+// and examines whether they work.
+func libraryFor(r *recipe.Recipe, explicit string) (runtime.Library, error) {
+	provider := r.Provider
+	if r.Teacher.Provider == lower.CUDA {
+		provider = lower.CUDA
+	}
+	lib, err := openLibraryFor(provider, explicit)
+	if err == nil && provider == lower.CUDA {
+		err = runtime.CheckCUDA(lib, r.CUDA.Device)
+	}
+	return lib, err
+}
+
+// sessions are the options under which a recipe's models run.
+func sessions(r *recipe.Recipe) runtime.Options {
+	return runtime.Options{Provider: r.Provider, CUDA: cudaOptions(r), Threads: r.Threads}
+}
+
+// cudaOptions returns the options of provider cuda.
+func cudaOptions(r *recipe.Recipe) runtime.CUDA {
+	return runtime.CUDA{
+		Device: r.CUDA.Device, MemoryLimit: r.CUDA.MemoryLimit(), HeuristicSearch: r.CUDA.ConvolutionSearch == recipe.Heuristic,
+		NoTF32: r.CUDA.TF32 != nil && !*r.CUDA.TF32, Fallback: r.CUDA.Fallback == lower.CPU,
+	}
+}
+
+// lowering chooses the forms of a resolved recipe's step for the machine that
+// the open library runs on.
+func lowering(r *recipe.Recipe) lower.Options {
+	o := lower.Options{Provider: r.Provider, Threads: threads(r.Threads)}
+	if r.Provider != lower.CUDA {
+		o.Block, o.Kernels = runtime.ChannelBlock(), haveKernels()
+	}
+	o.Choices = choices(r)
+	return o
+}
+
+func openLibraryFor(provider, explicit string) (runtime.Library, error) {
+	lib, err := runtime.FindLibraryFor(provider, explicit)
 	if err != nil {
 		return lib, err
 	}
@@ -110,6 +152,8 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 	if err != nil {
 		bytes = nil // the loader, which makes them, reports it
 	}
+	o := lowering(r)
+	o.Metadata = modelInfo(r, d).Metadata()
 	return artifact.Spec{
 		Model: r.Model.Name,
 		Config: models.Config{
@@ -118,10 +162,8 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
 		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
-		Pixels: bytes,
-		Lowering: lower.Options{
-			Provider: r.Provider, Threads: threads(r.Threads), Block: runtime.ChannelBlock(), Kernels: haveKernels(),
-			Choices: choices(r.Threads), Metadata: modelInfo(r, d).Metadata()},
+		Pixels:   bytes,
+		Lowering: o,
 	}
 }
 

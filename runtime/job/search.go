@@ -236,7 +236,7 @@ func (s *searching) fold(ctx context.Context, k int, held *data.Subset) (SearchF
 	if err != nil {
 		return SearchFold{}, 0, err
 	}
-	e, err := runtime.NewEvaluator(dir, runtime.Options{Provider: s.recipe.Provider, Threads: s.recipe.Threads})
+	e, err := runtime.NewEvaluator(dir, sessions(s.recipe))
 	if err != nil {
 		return SearchFold{}, 0, err
 	}

@@ -112,7 +112,7 @@ func openTeachers(r *recipe.Recipe, d *data.Dataset) (*runtime.Ensemble, error) 
 	}
 	for i, m := range r.Teacher.Models {
 		t, err := runtime.NewTeacher(teacherSpec(m), student, runtime.Options{
-			Provider: cmp.Or(r.Teacher.Provider, r.Provider), Threads: teacherThreads(r)})
+			Provider: cmp.Or(r.Teacher.Provider, r.Provider), CUDA: cudaOptions(r), Threads: teacherThreads(r)})
 		if err != nil {
 			closeAll()
 			var u *runtime.UndeclaredError

@@ -44,9 +44,6 @@ type Tuned struct {
 // with the same library and number of threads (TuningFile). Nothing else
 // should run meanwhile. It returns a row for each distinct operator.
 func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
-	if _, err := openLibrary(c.Library); err != nil {
-		return nil, err
-	}
 	if c.Recipe == nil {
 		return nil, errors.New("no recipe given")
 	}
@@ -55,6 +52,9 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 		return nil, err
 	}
 	if err := checkNames(r); err != nil {
+		return nil, err
+	}
+	if _, err := libraryFor(r, c.Library); err != nil {
 		return nil, err
 	}
 	d, err := openData(ctx, r)
@@ -71,7 +71,7 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := tuningEnvironment(r.Threads)
+	env := tuningEnvironment(r)
 	if known[env] == nil {
 		known[env] = map[string]map[string]float64{}
 	}
@@ -97,7 +97,7 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 			continue
 		}
 		row.Rule = forms[0]
-		if row.Seconds, err = timeForms(ctx, n, forms, spec.Lowering); err != nil {
+		if row.Seconds, err = timeForms(ctx, n, forms, spec.Lowering, sessions(r)); err != nil {
 			return nil, err
 		}
 		row.Best = best(row.Seconds, row.Rule)
@@ -128,7 +128,7 @@ const (
 
 // timeForms runs the forms of an operator in turn and returns the least time of
 // a run of each.
-func timeForms(ctx context.Context, n *ir.Node, forms []string, o lower.Options) (map[string]float64, error) {
+func timeForms(ctx context.Context, n *ir.Node, forms []string, o lower.Options, run runtime.Options) (map[string]float64, error) {
 	trials := make([]*trial, 0, len(forms))
 	defer func() {
 		for _, t := range trials {
@@ -136,11 +136,7 @@ func timeForms(ctx context.Context, n *ir.Node, forms []string, o lower.Options)
 		}
 	}()
 	for _, form := range forms {
-		m, err := lower.Probe(n, form, o)
-		if err != nil {
-			return nil, err
-		}
-		t, err := newTrial(form, m, o)
+		t, err := newTrial(n, form, o, run)
 		if err != nil {
 			return nil, err
 		}
@@ -173,24 +169,41 @@ type trial struct {
 	form    string
 	session *runtime.Session
 	in, out map[string]*runtime.Tensor
+	// trips, if set, is how often the model computes the node in a run.
+	trips *runtime.Tensor
 }
 
-func newTrial(form string, m *onnx.ModelProto, o lower.Options) (*trial, error) {
+func newTrial(n *ir.Node, form string, o lower.Options, run runtime.Options) (*trial, error) {
+	probe := lower.Probe
+	if o.Provider == lower.CUDA {
+		probe = lower.ProbeLoop
+	}
+	m, err := probe(n, form, o)
+	if err != nil {
+		return nil, err
+	}
 	b, err := onnx.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
 	t := &trial{form: form, in: map[string]*runtime.Tensor{}, out: map[string]*runtime.Tensor{}}
-	options := runtime.Options{Threads: o.Threads}
 	if o.Kernels {
-		if options.Kernels, err = runtime.FindKernels(); err != nil {
+		if run.Kernels, err = runtime.FindKernels(); err != nil {
 			return nil, err
 		}
 	}
-	if t.session, err = runtime.NewSessionFromBytes("form "+form, b, options); err != nil {
+	if t.session, err = runtime.NewSessionFromBytes("form "+form, b, run); err != nil {
 		return nil, err
 	}
 	for _, p := range t.session.Inputs() {
+		if p.Name == lower.Trips {
+			if t.trips, err = runtime.WrapInts([]int64{1}, 1); err != nil {
+				t.close()
+				return nil, err
+			}
+			t.in[p.Name] = t.trips
+			continue
+		}
 		x, err := runtime.NewTensor(p.Shape...)
 		if err != nil {
 			t.close()
@@ -213,8 +226,11 @@ func newTrial(form string, m *onnx.ModelProto, o lower.Options) (*trial, error) 
 	return t, nil
 }
 
-// turn returns the mean seconds of a run over a turn.
+// turn returns the mean seconds of a node's computation over a turn.
 func (t *trial) turn() (float64, error) {
+	if t.trips != nil {
+		return t.looped()
+	}
 	begun := time.Now()
 	for n := 1; ; n++ {
 		if err := t.session.Run(t.in, t.out); err != nil {
@@ -224,6 +240,25 @@ func (t *trial) turn() (float64, error) {
 			return spent.Seconds() / float64(n), nil
 		}
 	}
+}
+
+// tuneTrips is how many times more a long run of a loop computes the node than
+// a short one.
+const tuneTrips = 20
+
+// looped returns what one trip of the loop takes: the difference of a long run
+// and a short one, in which the way of the inputs to the device cancels.
+func (t *trial) looped() (float64, error) {
+	times := [2]float64{}
+	for i, trips := range []int64{1, 1 + tuneTrips} {
+		t.trips.Ints()[0] = trips
+		begun := time.Now()
+		if err := t.session.Run(t.in, t.out); err != nil {
+			return 0, fmt.Errorf("timing the forms: %w", err)
+		}
+		times[i] = time.Since(begun).Seconds()
+	}
+	return max(times[1]-times[0], 1e-9) / tuneTrips, nil
 }
 
 func (t *trial) close() {

@@ -12,6 +12,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
 // Measurements are what Tune has measured on this machine: seconds of a run by
@@ -22,8 +23,16 @@ type measurements map[string]map[string]map[string]float64
 const tuningVersion = 1
 
 // tuningEnvironment names what a measurement holds for.
-func tuningEnvironment(n int) string {
+func tuningEnvironment(r *recipe.Recipe) string {
 	lib, _ := runtime.Opened()
+	if r.Provider == lower.CUDA {
+		name, tf32 := "no device", r.CUDA.TF32 == nil || *r.CUDA.TF32
+		if d := runtime.ExamineCUDA(lib).Devices; r.CUDA.Device < len(d) {
+			name = d[r.CUDA.Device].Name
+		}
+		return fmt.Sprintf("%d/%s/cuda/%s/tf32 %t", tuningVersion, lib.Version, name, tf32)
+	}
+	n := r.Threads
 	kernels := 0
 	if haveKernels() {
 		kernels = lower.KernelVersion
@@ -105,8 +114,8 @@ var tuned sync.Map // environment → map[string]string
 // choices returns the forms that were measured to be the fastest here, nil
 // where Tune has not run. Measurements that cannot be read count as none: they
 // are a matter of speed.
-func choices(n int) map[string]string {
-	env := tuningEnvironment(n)
+func choices(r *recipe.Recipe) map[string]string {
+	env := tuningEnvironment(r)
 	if c, ok := tuned.Load(env); ok {
 		return c.(map[string]string)
 	}

@@ -31,9 +31,7 @@ library() { # NAME SOURCE FUNCTIONS: a library of the functions, as in SOURCE wh
 needed() { readelf -d "$provider" | sed -n "s/.*\[\($1\.so[.0-9]*\)\].*/\1/p"; }
 
 library "$(needed libcudart)" "$here/cudart.c" "$(imports '^(cuda|__cuda)')"
-: >"$dir/empty.c"
-library libcuda.so.1 "$dir/empty.c" "$(imports '^cu[A-Z]')"
-rm "$dir/empty.c"
+library libcuda.so.1 "$here/driver.c" "$(imports '^cu[A-Z]')"
 library "$(needed libcublas)" "$here/handles.c" "$(imports '^cublas[A-Z]' | grep -v '^cublasLt')"
 library "$(needed libcublasLt)" "$here/handles.c" "$(imports '^cublasLt')"
 library "$(needed libcurand)" "$here/handles.c" "$(imports '^curand')"

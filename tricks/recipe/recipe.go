@@ -38,8 +38,10 @@ type Recipe struct {
 	// Threads is the number of threads that run the model; 0 means one per
 	// core.
 	Threads int `yaml:"threads"`
-	// Provider is the execution provider, such as "cpu".
-	Provider  string    `yaml:"provider"`
+	// Provider is the execution provider, "cpu" or "cuda".
+	Provider string `yaml:"provider"`
+	// CUDA sets up provider cuda.
+	CUDA      CUDA      `yaml:"cuda,omitempty"`
 	Data      Data      `yaml:"data"`
 	Model     Model     `yaml:"model"`
 	Optimizer Optimizer `yaml:"optimizer"`

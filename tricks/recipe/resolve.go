@@ -179,6 +179,9 @@ func (r *Recipe) check() error {
 			return strict.Errorf(c.key, "%s, got %v", c.want, c.got)
 		}
 	}
+	if err := r.checkCUDA(); err != nil {
+		return err
+	}
 	for _, s := range r.Data.Std {
 		if !(s > 0) {
 			return strict.Errorf("data.std", "must be above 0, got %v", r.Data.Std)
