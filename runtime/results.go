@@ -29,7 +29,7 @@ func (s *Session) Results(inputs map[string]*Tensor) (map[string]*Tensor, error)
 	err = s.native.Run(values(in), out)
 	goruntime.KeepAlive(in)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
+		return nil, fmt.Errorf("%s: %w", s.name, nativeError(err))
 	}
 	results := map[string]*Tensor{}
 	for i, v := range out {

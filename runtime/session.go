@@ -94,7 +94,7 @@ func (s *Session) load(o Options, open opener) error {
 	}
 	defer options.Destroy()
 	if s.native, err = open(portNames(s.inputs), portNames(s.outputs), options); err != nil {
-		return fmt.Errorf("%s: ONNX Runtime does not load it: %s", s.name, oneLine(err.Error()))
+		return fmt.Errorf("%s: ONNX Runtime does not load it: %w", s.name, nativeError(err))
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (s *Session) runValues(ctx context.Context, in, out []ort.Value) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
+		return fmt.Errorf("%s: %w", s.name, nativeError(err))
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func (s *Session) outputShape(x *Tensor) ([]int64, error) {
 	err := s.native.Run(values([]*Tensor{x}), out)
 	goruntime.KeepAlive(x)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", s.name, oneLine(err.Error()))
+		return nil, fmt.Errorf("%s: %w", s.name, nativeError(err))
 	}
 	for _, v := range out {
 		defer v.Destroy()

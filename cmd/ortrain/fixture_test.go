@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,13 +22,34 @@ import (
 // process of its own (signals) run it again with asCommand set.
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
+		limit(os.Getenv(asLimited))
 		main()
 		return
 	}
 	os.Exit(m.Run())
 }
 
-const asCommand = "ORTRAIN_TEST_AS_COMMAND"
+const (
+	asCommand = "ORTRAIN_TEST_AS_COMMAND"
+	asLimited = "ORTRAIN_TEST_LIMIT"
+)
+
+// limit bounds what the process may take: "fsize=BYTES" the size of a file,
+// "as=BYTES" its memory.
+func limit(text string) {
+	if text == "" {
+		return
+	}
+	name, value, _ := strings.Cut(text, "=")
+	n, err := strconv.ParseUint(value, 10, 64)
+	resource, ok := map[string]int{"fsize": syscall.RLIMIT_FSIZE, "as": syscall.RLIMIT_AS}[name]
+	if err == nil && ok {
+		err = syscall.Setrlimit(resource, &syscall.Rlimit{Cur: n, Max: n})
+	}
+	if err != nil || !ok {
+		panic(fmt.Sprint("the limit ", text, ": ", err))
+	}
+}
 
 // outcome is what a command line did.
 type outcome struct {

@@ -15,6 +15,8 @@ import (
 )
 
 func main() {
+	// A limit on the size of files is an error of writing, which names the file.
+	signal.Ignore(syscall.SIGXFSZ)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	said := terminal(os.Stderr)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -191,6 +192,9 @@ func (e *environment) runTrain(c *cli.Context) error {
 		if errors.Is(err, context.Canceled) {
 			return &stopped{howToContinue(cfg.Out)}
 		}
+		if hint := continueHint(cfg.Out); hint != "" && noRoom(err) {
+			return fmt.Errorf("%w; make room, then %s", err, hint)
+		}
 		return err
 	}
 	e.printResult(result)
@@ -246,14 +250,25 @@ func freeFolder(r *recipe.Recipe) (string, error) {
 }
 
 func howToContinue(dir string) string {
-	begun := func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, job.CheckpointFile))
-		return err == nil
+	if hint := continueHint(dir); hint != "" {
+		return "stopped; " + hint
 	}
-	if !begun(dir) && !begun(job.GenerationDir(dir, 1)) {
-		return "stopped before the first checkpoint; there is nothing to continue"
+	return "stopped before the first checkpoint; there is nothing to continue"
+}
+
+// continueHint says how a run goes on; empty if it has no checkpoint yet.
+func continueHint(dir string) string {
+	for _, run := range []string{dir, job.GenerationDir(dir, 1)} {
+		if _, err := os.Stat(filepath.Join(run, job.CheckpointFile)); err == nil {
+			return "continue with: ortrain train --resume --out " + shellWord(dir)
+		}
 	}
-	return "stopped; continue with: ortrain train --resume --out " + shellWord(dir)
+	return ""
+}
+
+// noRoom tells that a file could not be written for want of space.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // shellWord quotes what a shell would take apart.

@@ -64,6 +64,9 @@ func (t *run) prepare(ctx context.Context) error {
 	if t.perEpoch, err = stepsPerEpoch(r, t.data); err != nil {
 		return err
 	}
+	if err := checkMemory(r, t.data); err != nil {
+		return err
+	}
 	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
 		return err
 	}
@@ -164,7 +167,7 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	opts := sessions(t.recipe)
 	var err error
 	if t.trainer, err = runtime.NewTrainer(dir, opts); err != nil {
-		return err
+		return t.lessMemory(err)
 	}
 	if t.evaluator, err = runtime.NewEvaluator(dir, opts); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 			if ctx.Err() != nil {
 				return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 			}
-			return Epoch{}, fmt.Errorf("epoch %d, step %d: %w", epoch+1, step+1, err)
+			return Epoch{}, fmt.Errorf("epoch %d, step %d: %w", epoch+1, step+1, t.lessMemory(err))
 		}
 		t.stepTime.add(time.Since(stepBegun).Seconds())
 		t.cfg.Reporter.Step(state(step + 1))
