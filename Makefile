@@ -12,10 +12,11 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup build kernels demo test vet format lint bench parity deploy-check web-test readme clean tools-go
+.PHONY: help setup setup-cuda build kernels demo test vet format lint bench parity deploy-check web-test readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
+	@echo 'make setup-cuda  fetch ONNX Runtime with the CUDA provider into .cache/ (250 MB, needs pip)'
 	@echo 'make build   bin/ortrain'
 	@echo 'make kernels build the optional kernel library (needs g++ and oneDNN: apt-get install libdnnl-dev)'
 	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (2 to 3 minutes)'
@@ -38,6 +39,10 @@ tools-go:
 # The installer says what to do when neither npm nor pip is there.
 setup: tools-go
 	$(GO) run -buildvcs=false ./tools/fetch-onnxruntime
+
+# The library with the CUDA provider, for --provider cuda.
+setup-cuda: tools-go
+	$(GO) run -buildvcs=false ./tools/fetch-onnxruntime -cuda
 
 # Optional: training works without it, and is faster with it.
 kernels: tools-go

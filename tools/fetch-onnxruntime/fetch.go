@@ -48,8 +48,12 @@ func fetch(ctx context.Context, clients []client, path string, out io.Writer) (i
 		failures = append(failures, fmt.Sprintf("%s: %v", c.names[0], err))
 	}
 	if missing == len(clients) {
-		return info{}, fmt.Errorf("neither npm nor pip is installed: install one of them, or ONNX Runtime %s yourself and set %s to its library",
-			runtime.PinnedVersion, runtime.LibraryEnv)
+		which := "neither npm nor pip is installed: install one of them"
+		if len(clients) == 1 {
+			which = "pip is not installed: install it"
+		}
+		return info{}, fmt.Errorf("%s, or ONNX Runtime %s yourself and set %s to its library",
+			which, runtime.PinnedVersion, runtime.LibraryEnv)
 	}
 	return info{}, fmt.Errorf("ONNX Runtime could not be fetched (%s); try again, or install it yourself and set %s to its library",
 		strings.Join(failures, "; "), runtime.LibraryEnv)
@@ -71,7 +75,25 @@ func fetchWith(ctx context.Context, c client, m member, path string, out io.Writ
 	if err != nil || len(archives) != 1 {
 		return 0, fmt.Errorf("downloading %s left no package", c.pack)
 	}
-	return extract(c, m, archives[0], path, out)
+	// The library comes last: a folder that holds it is complete.
+	var brought []string
+	for _, other := range c.beside[platform()] {
+		to := filepath.Join(filepath.Dir(path), filepath.Base(other.name))
+		if _, err = extract(c, other, archives[0], to, out); err != nil {
+			break
+		}
+		brought = append(brought, to)
+	}
+	var size int64
+	if err == nil {
+		size, err = extract(c, m, archives[0], path, out)
+	}
+	if err != nil {
+		for _, to := range brought {
+			os.Remove(to)
+		}
+	}
+	return size, err
 }
 
 // download runs the client and shows how much has arrived.

@@ -175,7 +175,7 @@ func TestInstalledIsUsed(t *testing.T) {
 	t.Setenv(runtime.LibraryEnv, lib.Path)
 	var out bytes.Buffer
 	root := t.TempDir()
-	if err := run(context.Background(), root, false, &out); err != nil {
+	if err := run(context.Background(), root, false, false, &out); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "is there already") || !strings.Contains(out.String(), lib.Path) {
@@ -189,7 +189,7 @@ func TestInstalledIsUsed(t *testing.T) {
 func TestUnfitEnvironment(t *testing.T) {
 	t.Setenv(runtime.LibraryEnv, filepath.Join(t.TempDir(), "none.so"))
 	root := t.TempDir()
-	err := run(context.Background(), root, false, io.Discard)
+	err := run(context.Background(), root, false, false, io.Discard)
 	if err == nil || !strings.HasPrefix(err.Error(), "unset "+runtime.LibraryEnv) || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v", err)
 	}
@@ -198,8 +198,55 @@ func TestUnfitEnvironment(t *testing.T) {
 	}
 }
 
+// TestBeside: what lies beside the library comes with it, verified like it.
+func TestBeside(t *testing.T) {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, content := range map[string]string{"lib.so": "library", "in/provider.so": "provider"} {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a.whl")
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"provider", "another"} {
+		c := script(t, cuda, "pip", `cp `+file+` "$1/onnxruntime_gpu-1.30.0-cp312.whl"`, member{"lib.so", sum([]byte("library"))})
+		c.beside = map[string][]member{platform(): {{"in/provider.so", sum([]byte(want))}}}
+		dir := t.TempDir()
+		_, err := fetch(context.Background(), []client{c}, filepath.Join(dir, runtime.LibraryFile), io.Discard)
+		got, _ := os.ReadFile(filepath.Join(dir, "provider.so"))
+		entries, _ := os.ReadDir(dir)
+		if want == "provider" && (err != nil || string(got) != "provider" || len(entries) != 2) {
+			t.Errorf("%v; %q and %v", err, got, entries)
+		}
+		if want == "another" && (err == nil || !strings.Contains(err.Error(), "checksum mismatch") || len(entries) != 0) {
+			t.Errorf("%v; %v was left behind", err, entries)
+		}
+	}
+	_, err := fetch(context.Background(), []client{absent(cuda)}, filepath.Join(t.TempDir(), "x"), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "pip is not installed: install it") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestPinned(t *testing.T) {
-	for _, c := range clients {
+	for _, c := range append(clients, cuda) {
+		for p, ms := range c.beside {
+			for _, m := range ms {
+				if len(m.sha256) != 64 {
+					t.Errorf("%s for %s: %+v", c.pack, p, m)
+				}
+			}
+		}
 		for p, m := range c.files {
 			if len(m.sha256) != 64 || !strings.Contains(c.pack, runtime.PinnedVersion) {
 				t.Errorf("%s for %s: %+v", c.pack, p, m)

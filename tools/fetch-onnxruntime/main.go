@@ -3,6 +3,11 @@
 //
 //	go run ./tools/fetch-onnxruntime
 //
+// With -cuda it brings the library of the same release with the CUDA provider
+// into a folder of its own, where commands with --provider cuda find it: pip's
+// onnxruntime-gpu wheel (250 MB). CUDA 13, cuDNN 9 and a driver are not in it;
+// 'ortrain doctor --provider cuda' says what is missing.
+//
 // A fitting library that is already installed is used as it is. Otherwise the
 // library comes out of a package of an ordinary registry client: npm's
 // onnxruntime-node or, without npm, pip's onnxruntime wheel. Either is
@@ -19,16 +24,18 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/runtime"
 )
 
 func main() {
 	root := flag.String("root", ".", "the project's folder; the library goes below its .cache")
 	force := flag.Bool("force", false, "fetch the pinned version even if another fitting library is installed")
+	withCUDA := flag.Bool("cuda", false, "fetch the library with the CUDA provider")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *root, *force, os.Stdout); err != nil {
+	if err := run(ctx, *root, *force, *withCUDA, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "fetch-onnxruntime:", err)
 		os.Exit(1)
 	}
@@ -44,9 +51,13 @@ type info struct {
 	Bytes    int64  `json:"bytes"`
 }
 
-func run(ctx context.Context, root string, force bool, out io.Writer) error {
+func run(ctx context.Context, root string, force, withCUDA bool, out io.Writer) error {
+	provider, from, cache := lower.CPU, clients, runtime.CacheDir
+	if withCUDA {
+		provider, from, cache = lower.CUDA, []client{cuda}, runtime.CUDACacheDir
+	}
 	if !force {
-		if lib, err := runtime.FindLibrary(""); err == nil {
+		if lib, err := runtime.FindLibraryFor(provider, ""); err == nil {
 			fmt.Fprintf(out, "ONNX Runtime %s is there already (%s): %s\n", lib.Version, lib.Source, lib.Path)
 			return nil
 		} else if os.Getenv(runtime.LibraryEnv) != "" {
@@ -58,17 +69,17 @@ func run(ctx context.Context, root string, force bool, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir := runtime.CacheDir(root, runtime.PinnedVersion)
+	dir := cache(root, runtime.PinnedVersion)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, runtime.LibraryFile)
-	in, err := fetch(ctx, clients, path, out)
+	in, err := fetch(ctx, from, path, out)
 	if err != nil {
 		os.Remove(dir) // only if it is empty
 		return err
 	}
-	lib, err := runtime.FindLibrary(path)
+	lib, err := runtime.FindLibraryFor(provider, path)
 	if err != nil {
 		os.Remove(path)
 		return fmt.Errorf("the fetched library does not work here: %w", err)

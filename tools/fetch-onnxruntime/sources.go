@@ -28,6 +28,8 @@ type client struct {
 	open func(archive, name string) (io.ReadCloser, int64, error)
 	// files lists the library by platform (GOOS/GOARCH).
 	files map[string]member
+	// beside lists what lies beside the library.
+	beside map[string][]member
 }
 
 // member is a file inside a package.
@@ -78,6 +80,30 @@ var pip = client{
 			"c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed"},
 		"linux/arm64": {"onnxruntime/capi/libonnxruntime.so.1.30.0",
 			"8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789"},
+	},
+}
+
+// cuda is the wheel with the CUDA provider, of the same release. The core is an
+// ordinary build, which runs on the CPU as well.
+var cuda = client{
+	names:   pip.names,
+	pack:    "onnxruntime-gpu==" + runtime.PinnedVersion,
+	archive: "onnxruntime_gpu-*.whl",
+	args: func(dir string) []string {
+		args := pip.args(dir)
+		args[len(args)-1] = "onnxruntime-gpu==" + runtime.PinnedVersion
+		return args
+	},
+	open: openZip,
+	files: map[string]member{
+		"linux/amd64": {"onnxruntime/capi/libonnxruntime.so.1.30.0",
+			"5a140dc17c8b60b35b2ceab0bb533e65ac54f06a208948417c1f9c31df6afc4c"},
+	},
+	beside: map[string][]member{
+		"linux/amd64": {
+			{"onnxruntime/capi/" + runtime.SharedProviderFile, "086ec1d5388f64153d9c63470d126693db9a182c8ce236d3a1119068471b8a0d"},
+			{"onnxruntime/capi/" + runtime.CUDAProviderFile, "35da2e7ed0dd0d1aec5cdb16ce11a51d06c0c48cf62d1b1c9332946a4fae14fc"},
+		},
 	},
 }
 
