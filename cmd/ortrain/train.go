@@ -51,6 +51,7 @@ ended it: it can be put into a loop.
 			&cli.Float64Flag{Name: "teacher-alpha", Usage: "give the teacher the share `ALPHA` of the loss, 0 to 1 (default: added to the whole loss of the labels)"},
 			&cli.StringFlag{Name: "teacher-cache", Usage: "keep the teacher's answers on disk: `epochs` (as trained on) or plain (un-augmented, once an image)"},
 			threadsFlag(),
+			&cli.StringFlag{Name: "precision", Usage: "compute in `TYPE` float32 or mixed, products in float16 (default float32; see ortrain tricks mixed_precision)"},
 			providerFlag(), deviceFlag(),
 			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
 			resumeFlag(),
@@ -97,7 +98,7 @@ func dataFlags(training bool) []cli.Flag {
 var recipeKeys = []struct{ flag, key string }{
 	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
 	{"model", "model.name"}, {"weights", "model.weights"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
-	{"threads", "threads"}, {"provider", "provider"}, {"device", "cuda.device"}, {"limit", "limit"},
+	{"threads", "threads"}, {"provider", "provider"}, {"device", "cuda.device"}, {"precision", "precision"}, {"limit", "limit"},
 	{"teacher", "teacher.models"}, {"teacher-temperature", "teacher.temperature"}, {"teacher-alpha", "teacher.alpha"}, {"teacher-cache", "teacher.cache"},
 }
 

@@ -29,7 +29,7 @@ func TestNetworkCards(t *testing.T) {
 				}
 				continue
 			}
-			value := map[string]string{"accumulate": "2", "loss": "bce", "focal.gamma": "1", "focal.alpha": "0.5", "optimizer.weight_decay": "0.1", "optimizer.decay_norm_and_bias": "true"}[key]
+			value := map[string]string{"accumulate": "2", "loss": "bce", "focal.gamma": "1", "focal.alpha": "0.5", "precision": "mixed", "precision.type": "mixed", "precision.loss_scale": "128", "precision.growth_interval": "9", "optimizer.weight_decay": "0.1", "optimizer.decay_norm_and_bias": "true"}[key]
 			if err := recipe.Default().Set(key + "=" + value); err != nil {
 				t.Errorf("card %s: %v", name, err)
 			}

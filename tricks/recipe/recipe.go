@@ -32,6 +32,8 @@ type Recipe struct {
 	// Accumulate, if above 1, takes a step's images in that many equal parts
 	// whose gradients add up, for batches that do not fit into memory.
 	Accumulate int `yaml:"accumulate,omitempty"`
+	// Precision says in what a step computes.
+	Precision Precision `yaml:"precision,omitempty"`
 	// Limit, if above 0, is the largest number of training images to use,
 	// chosen evenly over the classes.
 	Limit int `yaml:"limit"`

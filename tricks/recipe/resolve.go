@@ -38,6 +38,7 @@ func (r *Recipe) clone() *Recipe {
 	out.Model.Freeze = slices.Clone(r.Model.Freeze)
 	out.Optimizer.Momentum, out.Optimizer.WeightDecay = clone(r.Optimizer.Momentum), clone(r.Optimizer.WeightDecay)
 	out.Optimizer.Options = maps.Clone(r.Optimizer.Options)
+	out.Precision.LossScale.Number = clone(r.Precision.LossScale.Number)
 	out.Schedule.Options = maps.Clone(r.Schedule.Options)
 	out.Schedule.Warmup.Options = maps.Clone(r.Schedule.Warmup.Options)
 	out.Sampling.Options = maps.Clone(r.Sampling.Options)
@@ -67,6 +68,9 @@ func (r *Recipe) resolve() error {
 	var err error
 	if r.Focal, err = r.Focal.Resolve(r.Loss); err != nil {
 		return strict.Within("focal", err)
+	}
+	if err := r.Precision.resolve(); err != nil {
+		return err
 	}
 	set, err := lookupDataSet(r.Data.Name)
 	if err != nil {
