@@ -29,7 +29,7 @@ func (e *NonFiniteError) Error() string {
 		what = fmt.Sprintf("the norm of the gradient is %v (the loss %v)", e.GradientNorm, e.Loss)
 	}
 	if e.LossScale > 1 {
-		return fmt.Sprintf("the gradient overflows float16 at step %d, the loss scaled by %g: give precision.loss_scale a lower value or dynamic", e.Step, e.LossScale)
+		return fmt.Sprintf("the gradient overflows float16 at step %d, the loss scaled by %.0f: give precision.loss_scale a lower value or dynamic", e.Step, e.LossScale)
 	}
 	return fmt.Sprintf("%s at step %d: training diverged; lower the learning rate or lengthen the warm-up", what, e.Step)
 }
@@ -39,31 +39,33 @@ func (e *NonFiniteError) Unwrap() error { return ErrNonFinite }
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 
-// divergence returns the error of the first of the last steps, not counted yet,
-// that is neither finite nor to be skipped.
+// judge tells of each of the last steps, not counted yet, whether it is an
+// Overflow, and returns the error of the first that is neither finite nor to be
+// skipped.
 //
 // In mixed precision an overflow of the scaled gradient is to be skipped, as
 // long as a lower scale may do better; a loss that is not finite is the loss of
 // the network as it is, whatever the scale.
-func (t *Trainer) divergence(steps []StepResult) error {
+func (t *Trainer) judge(steps []StepResult) error {
 	p := t.manifest.Precision
-	if t.manifest.Guard {
-		return nil
-	}
-	var scale []float32
+	var state []float32
 	if p != nil {
-		scale = t.banks[t.front].lossScale.Floats()
+		state = t.banks[t.front].lossScale.Floats()
 	}
-	for i, r := range steps {
-		switch {
-		case !r.Skipped:
-		case p == nil || !finite(r.Loss):
-			return &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm}
-		case p.Exhausted(scale):
-			return &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm, LossScale: artifact.ScaleOf(scale)}
+	for i := range steps {
+		r := &steps[i]
+		if r.Skipped && p != nil && finite(r.Loss) {
+			r.Overflow = !p.Exhausted(state)
+		}
+		if r.Skipped && !r.Overflow && !t.manifest.Guard {
+			e := &NonFiniteError{Step: t.step + int64(i), Loss: r.Loss, GradientNorm: r.GradientNorm}
+			if p != nil && finite(r.Loss) {
+				e.LossScale = artifact.ScaleOf(state)
+			}
+			return e
 		}
 		if p != nil {
-			scale = p.Next(scale, !r.Skipped)
+			state = p.Next(state, !r.Skipped)
 		}
 	}
 	return nil

@@ -22,6 +22,9 @@ type StepResult struct {
 	// as it was, which sets that guard their state do, and those of mixed
 	// precision where the scaled gradient overflows.
 	Skipped bool
+	// Overflow tells of a skipped step that it is one of those of mixed precision,
+	// which a lower scale of the loss is to mend: nothing to worry about.
+	Overflow bool
 	// Logits is N×K in row-major order, before the update: the trainer's
 	// memory, overwritten by the next step.
 	Logits []float32
@@ -373,9 +376,9 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
 	err = t.session.run(b.inputs, b.outputs)
 	loss, norm := t.loss.Scalar(), t.norm.Scalar()
-	skipped := !(finite(loss) && finite(norm))
+	result := []StepResult{{Loss: loss, GradientNorm: norm, Skipped: !(finite(loss) && finite(norm)), Logits: t.logits.Floats()}}
 	if err == nil {
-		err = t.divergence([]StepResult{{Loss: loss, GradientNorm: norm, Skipped: skipped}})
+		err = t.judge(result)
 	}
 	if err != nil {
 		if part > 0 && b.stats != nil {
@@ -397,7 +400,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	} else {
 		t.step++
 	}
-	return StepResult{Loss: loss, GradientNorm: norm, Skipped: skipped, Logits: t.logits.Floats()}, nil
+	return result[0], nil
 }
 
 // Steps returns the number of steps taken: the global number of the next one.

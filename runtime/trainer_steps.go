@@ -173,7 +173,7 @@ func (t *Trainer) StepMany(in Inputs, hyper []float32, n int) ([]StepResult, err
 		r.Skipped = !(finite(r.Loss) && finite(r.GradientNorm))
 		results[i] = r
 	}
-	if err := t.divergence(results); err != nil {
+	if err := t.judge(results); err != nil {
 		return nil, err
 	}
 	t.front = 1 - t.front

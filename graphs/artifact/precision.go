@@ -74,6 +74,16 @@ func (p *Mixed) First() []float32 {
 	return []float32{p.LossScale, 0, 0}
 }
 
+// NoLossScale returns a vector that leaves the loss as it is, for steps of which
+// only the statistics count; nil without mixed precision.
+func NoLossScale(m *Manifest) []float32 {
+	v := m.Precision.First()
+	if v != nil {
+		v[scaleAt] = 1
+	}
+	return v
+}
+
 // Next returns the vector after a step whose gradient was finite or was not:
 // what the graph computes.
 func (p *Mixed) Next(state []float32, finite bool) []float32 {

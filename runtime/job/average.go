@@ -184,7 +184,7 @@ func (t *run) measure(ctx context.Context, epoch int) error {
 			b.Release()
 			break
 		}
-		n, err := t.measureBatch(b, &artifact.State{Params: a.average.Params, Slots: slots, Stats: zero}, sum)
+		n, err := t.measureBatch(b, &artifact.State{Params: a.average.Params, Slots: slots, Stats: zero, LossScale: artifact.NoLossScale(t.trainer.Manifest())}, sum)
 		b.Release()
 		if err != nil {
 			return err

@@ -22,7 +22,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		first = t.start.Batch
 	}
 	if first == 0 {
-		t.sums = sums{}
+		t.sums = sums{Overflowed: t.overflowed()}
 	}
 	// state says where the epoch stands after a number of steps.
 	state := func(step int) Progress {
@@ -74,6 +74,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		e.Top5 = float64(score.Top5) / float64(score.Samples)
 	}
 	e.Seconds = time.Since(begun).Seconds()
+	t.noteOverflows()
 	improved := t.better(epoch, e.Top1)
 	if t.stopped = t.judge(epoch, e.TestLoss, e.Top1); t.stopped {
 		t.cfg.Reporter.Note(fmt.Sprintf("stopping early: no improvement since epoch %d", t.aside.stopping.BestEpoch+1))

@@ -18,6 +18,8 @@ type sums struct {
 	Images  int     `json:"images"`
 	// LR is the learning rate of the last step.
 	LR float64 `json:"lr,omitempty"`
+	// Overflowed is how many steps mixed precision had skipped before the epoch.
+	Overflowed int `json:"overflowed,omitempty"`
 }
 
 // position is what a checkpoint keeps beside the vectors.

@@ -162,7 +162,7 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		ExcludeNormAndBias: !r.Optimizer.DecayNormAndBias,
 		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
-		Pixels:   bytes,
+		Pixels: bytes, Precision: mixed(r),
 		Lowering: o,
 	}
 }
