@@ -54,10 +54,29 @@ func (a *aside) step(s *artifact.State, n int) {
 	if a.averager == nil {
 		return
 	}
-	a.averager.Step(a.average.Params, s.Params, n)
-	if !a.averager.RecomputeStats() {
-		a.averager.Step(a.average.Stats[:a.moving], s.Stats[:a.moving], n)
+	share := a.averager.Share(n)
+	if share == 0 {
+		return
 	}
+	average.Towards(a.average.Params, s.Params, share)
+	if !a.averager.RecomputeStats() {
+		average.Towards(a.average.Stats[:a.moving], s.Stats[:a.moving], share)
+	}
+}
+
+// lead hands the average to a trainer that keeps it itself.
+func (a *aside) lead(t *runtime.Trainer) error {
+	if !t.Manifest().Average {
+		return nil
+	}
+	return t.SetAverage(a.average.Params, a.average.Stats[:a.moving])
+}
+
+// follow takes over the average of a trainer that keeps it itself.
+func (a *aside) follow(t *runtime.Trainer) {
+	params, stats := t.Average()
+	copy(a.average.Params, params)
+	copy(a.average.Stats, stats)
 }
 
 // save adds the vectors to a checkpoint.

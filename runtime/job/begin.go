@@ -13,6 +13,8 @@ import (
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/tricks/recipe"
+	"github.com/ortrain/ortrain/tricks/schedule"
+	"github.com/ortrain/ortrain/tricks/strict"
 )
 
 // prepare checks and opens everything; the run folder is written to last.
@@ -70,6 +72,9 @@ func (t *run) prepare(ctx context.Context) error {
 	if t.schedule, err = r.BuildSchedule(t.perEpoch); err != nil {
 		return err
 	}
+	if r.StepsPerRun > 1 && schedule.WatchesSteps(t.schedule) {
+		return strict.Errorf("steps_per_run", "cannot be above 1: schedule %s reacts to every single step", r.Schedule.Name)
+	}
 	if t.aside.averager, err = r.BuildAverage(); err != nil {
 		return err
 	}
@@ -86,6 +91,7 @@ func (t *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.spec = spec
 	set, err := artifact.Build(spec)
 	if err != nil {
 		return err
@@ -193,12 +199,20 @@ func (t *run) open(saved *runtime.Checkpoint) error {
 	if err := t.hyper.teach(t.recipe, m, t.recipe.Epochs*t.perEpoch); err != nil {
 		return err
 	}
-	t.aside.begin(t.trainer.View(), t.trainer.Manifest().MovingCount())
+	t.aside.begin(t.trainer.View(), m.MovingCount())
+	if err := t.aside.lead(t.trainer); err != nil {
+		return err
+	}
 	if saved != nil {
 		if err := t.restore(saved); err != nil {
 			return fmt.Errorf("cannot resume: %s: %w", t.checkpointFile(), err)
 		}
 	}
+	return t.openLog()
+}
+
+// openLog opens the history, without what lies after the run's position.
+func (t *run) openLog() (err error) {
 	t.log, err = metrics.Open(filepath.Join(t.cfg.Out, MetricsFile), t.start.Epoch)
 	return err
 }

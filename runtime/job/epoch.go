@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
@@ -16,7 +15,7 @@ import (
 
 // epoch trains one epoch, or what is left of it, evaluates and saves.
 func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, error) {
-	begun, before, timing := time.Now(), supply.waits(), supply.loader.Timing()
+	begun, before, timing := time.Now(), supply.waited(), supply.loader.Timing()
 	first := 0
 	if epoch == t.start.Epoch {
 		first = t.start.Batch
@@ -29,27 +28,29 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		done, elapsed := step-first, time.Since(begun).Seconds()
 		return Progress{
 			Epoch: epoch, Epochs: t.recipe.Epochs, Step: step, StepsPerEpoch: t.perEpoch,
-			Loss: t.sums.Loss / float64(t.sums.Images), Accuracy: float64(t.sums.Correct) / float64(t.sums.Images),
+			Loss: t.sums.Loss / float64(max(1, t.sums.Images)), Accuracy: share(float64(t.sums.Correct), float64(t.sums.Images)),
 			LR: t.sums.LR, ImagesPerSecond: float64(done*t.recipe.Batch) / elapsed,
-			WaitShare: share((supply.waits().data - before.data).Seconds(), elapsed),
-			Taught:    t.recipe.Distils(), TeacherWaitShare: share((supply.waits().teacher - before.teacher).Seconds(), elapsed),
+			WaitShare: share((supply.waited().data - before.data).Seconds(), elapsed),
+			Taught:    t.recipe.Distils(), TeacherWaitShare: share((supply.waited().teacher - before.teacher).Seconds(), elapsed),
 			Left: t.left(epoch, step),
 		}
 	}
-	for step := first; step < t.perEpoch; step++ {
+	for step := first; step < t.perEpoch; {
 		if ctx.Err() != nil {
 			return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 		}
 		stepBegun := time.Now()
-		if err := t.step(ctx, supply); err != nil {
+		n, err := t.steps(ctx, supply)
+		if err != nil {
 			if ctx.Err() != nil {
 				return Epoch{}, t.stop(ctx, data.Position{Epoch: epoch, Batch: step})
 			}
-			return Epoch{}, fmt.Errorf("epoch %d, step %d: %w", epoch+1, step+1, t.lessMemory(err))
+			return Epoch{}, t.fail(epoch, t.lessMemory(err))
 		}
-		t.stepTime.add(time.Since(stepBegun).Seconds())
-		t.cfg.Reporter.Step(state(step + 1))
-		if err := t.saveInTime(data.Position{Epoch: epoch, Batch: step + 1}); err != nil {
+		step += n
+		t.stepTime.add(time.Since(stepBegun).Seconds() / float64(n))
+		t.cfg.Reporter.Step(state(step))
+		if err := t.saveInTime(data.Position{Epoch: epoch, Batch: step}); err != nil {
 			return Epoch{}, err
 		}
 	}
@@ -86,7 +87,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		TrainLoss: e.Loss, TrainAccuracy: e.Accuracy,
 		TestLoss: e.TestLoss, TestAccuracy: e.Top1, TestTop5: e.Top5,
 		ImagesPerSecond: e.ImagesPerSecond, WaitShare: e.WaitShare, Seconds: e.Seconds,
-		TeacherWaitShare: e.TeacherWaitShare,
+		TeacherWaitShare: e.TeacherWaitShare, Skipped: float64(t.sums.Skipped),
 	}); err != nil {
 		return e, err
 	}
@@ -98,94 +99,6 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 	}
 	t.cfg.Reporter.Epoch(e)
 	return e, nil
-}
-
-// step trains on the next batch.
-func (t *run) step(ctx context.Context, supply *supply) error {
-	l, err := supply.next(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.release()
-	for _, note := range l.notes {
-		t.cfg.Reporter.Note(note)
-	}
-	b, n := l.batch, int(t.trainer.Steps())
-	soft, err := t.teacherLogits(ctx, supply, l, n)
-	if err != nil {
-		return err
-	}
-	lr := t.schedule.LR(n)
-	loss, correct, err := t.parts(b, soft, t.hyper.at(n, lr))
-	if err != nil {
-		return err
-	}
-	t.aside.step(t.trainer.View(), n)
-	t.sums.Loss += loss * float64(b.Count)
-	t.sums.Correct += correct
-	t.sums.Images += b.Count
-	t.sums.LR = lr
-	if len(b.Broken) > 0 {
-		t.broken = append(t.broken, b.Broken...)
-		slices.Sort(t.broken)
-	}
-	schedule.Observe(t.schedule, n+1, schedule.Metrics{
-		schedule.TrainLoss: loss, schedule.TrainError: 1 - float64(correct)/float64(b.Count)})
-	return nil
-}
-
-// parts trains on a batch and the teacher's logits of it (nil without a
-// teacher), in equal parts if the recipe says so, and returns the mean loss and
-// the number of images that were right.
-func (t *run) parts(b *data.Batch, soft, hyper []float32) (loss float64, correct int, err error) {
-	parts := t.recipe.Parts()
-	for i := range parts {
-		in := inputs(b, i, parts)
-		if soft != nil {
-			in.Teacher = part(soft, i, parts)
-		}
-		out, err := t.trainer.StepInputs(in, hyper, i, parts)
-		if err != nil {
-			return 0, 0, err
-		}
-		loss += float64(out.Loss) / float64(parts)
-		correct += agreements(out.Logits, in.Targets, b.Count/parts)
-	}
-	return loss, correct, nil
-}
-
-// inputs returns what the step gets of number i of the equal parts of a batch.
-func inputs(b *data.Batch, i, parts int) runtime.Inputs {
-	return runtime.Inputs{Images: part(b.Images, i, parts), Bytes: part(b.Bytes, i, parts), Targets: part(b.Targets, i, parts)}
-}
-
-// part returns number i of the equal parts of v, nil of nil.
-func part[T float32 | uint8](v []T, i, parts int) []T {
-	n := len(v) / parts
-	return v[i*n : (i+1)*n]
-}
-
-// agreements counts the rows in which the largest logit meets the largest
-// target; both are n×K.
-func agreements(logits, targets []float32, n int) int {
-	k := len(logits) / n
-	count := 0
-	for i := range n {
-		if largest(logits[i*k:(i+1)*k]) == largest(targets[i*k:(i+1)*k]) {
-			count++
-		}
-	}
-	return count
-}
-
-func largest(v []float32) int {
-	at := 0
-	for i, x := range v {
-		if x > v[at] {
-			at = i
-		}
-	}
-	return at
 }
 
 // left estimates the time to the end of the run, evaluations included at the

@@ -57,6 +57,8 @@ type Config struct {
 
 	begin func() error         // called before the run folder is written to
 	clock func() time.Duration // that checkpoints are timed by; nil for the machine's
+	// spoil, for tests, is shown the images of every step before it is taken.
+	spoil func(step int64, images []float32)
 }
 
 // Reporter receives a run's progress. Its methods are called one at a time and

@@ -209,7 +209,7 @@ func sweep(ctx context.Context, c LRFindConfig, t *run, supply *supply) (*LRFind
 		if err != nil {
 			return nil, err
 		}
-		loss, _, err := t.parts(l.batch, soft, t.hyper.at(n, lr))
+		o, err := t.parts(l.batch, soft, t.hyper.at(n, lr))
 		l.release()
 		if errors.Is(err, runtime.ErrNonFinite) && n > 0 {
 			found.Diverged = true
@@ -218,9 +218,9 @@ func sweep(ctx context.Context, c LRFindConfig, t *run, supply *supply) (*LRFind
 		if err != nil {
 			return nil, fmt.Errorf("step %d at learning rate %.3g: %w", n+1, lr, err)
 		}
-		average = smoothing*average + (1-smoothing)*loss
+		average = smoothing*average + (1-smoothing)*o.loss
 		smooth := average / (1 - math.Pow(smoothing, float64(n+1)))
-		found.Sweep = append(found.Sweep, Sweep{LR: lr, Loss: loss, Smooth: smooth})
+		found.Sweep = append(found.Sweep, Sweep{LR: lr, Loss: o.loss, Smooth: smooth})
 		if c.Progress != nil {
 			c.Progress(found.Sweep[n], c.Steps)
 		}

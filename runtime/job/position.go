@@ -20,6 +20,7 @@ type sums struct {
 	LR float64 `json:"lr,omitempty"`
 	// Overflowed is how many steps mixed precision had skipped before the epoch.
 	Overflowed int `json:"overflowed,omitempty"`
+	Skipped    int `json:"skipped,omitempty"` // steps
 }
 
 // position is what a checkpoint keeps beside the vectors.
@@ -28,6 +29,8 @@ type position struct {
 	Schedule json.RawMessage `json:"schedule,omitempty"`
 	Stopping *stopping.State `json:"stopping,omitempty"`
 	Stopped  bool            `json:"stopped,omitempty"`
+	// Trouble is what steps that were not finite have led to.
+	Trouble *trouble `json:"trouble,omitempty"`
 	// Deploy says which weights to export: "average", "best", or those that
 	// were trained.
 	Deploy string `json:"deploy,omitempty"`
@@ -73,6 +76,9 @@ func (t *run) checkpoint(at data.Position) error {
 	p := position{Stopped: t.stopped, Best: t.bestAt, Broken: t.broken}
 	if at.Batch > 0 {
 		p.Sums = &t.sums
+	}
+	if t.trouble != (trouble{}) {
+		p.Trouble = &t.trouble
 	}
 	if t.aside.rule != nil {
 		p.Stopping = &t.aside.stopping
@@ -126,7 +132,14 @@ func (t *run) restore(c *runtime.Checkpoint) error {
 		t.aside.stopping = *p.Stopping
 	}
 	t.stopped = p.Stopped
+	t.trouble = trouble{}
+	if p.Trouble != nil {
+		t.trouble = *p.Trouble
+	}
 	if err := t.aside.load(c); err != nil {
+		return err
+	}
+	if err := t.aside.lead(t.trainer); err != nil {
 		return err
 	}
 	if p.Schedule != nil {

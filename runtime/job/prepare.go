@@ -163,8 +163,17 @@ func Spec(r *recipe.Recipe, d *data.Dataset) artifact.Spec {
 		Batch:              r.Batch / r.Parts(), Loss: r.Loss, Focal: focal(r), Distillation: softTerm(r),
 		Accumulate: r.Parts() > 1, Seed: r.Seed,
 		Pixels: bytes, Precision: mixed(r),
+		Loop: r.StepsPerRun > 1, Average: averages(r),
+		Guard:    r.StepsPerRun > 1 && r.NonFinite.Policy == recipe.SkipStep,
 		Lowering: o,
 	}
+}
+
+// averages tells whether the step of a resolved recipe moves the average of the
+// weights: it does where nobody can do it in between.
+func averages(r *recipe.Recipe) bool {
+	a, err := r.BuildAverage()
+	return err == nil && a != nil && a.EveryStep() && r.StepsPerRun > 1
 }
 
 // focal returns the parameters of a resolved recipe's focal loss.

@@ -34,6 +34,8 @@ type supply struct {
 
 	// dataWait and teacherWait are what next has waited for each.
 	dataWait, teacherWait time.Duration
+
+	groups *grouper // of a run that takes several steps at a time, or nil
 }
 
 // lesson is a batch with the answers of the teachers, n×Row.
@@ -185,18 +187,28 @@ func (s *supply) toldBroken() []string {
 // long the step waited for it.
 func (s *supply) report(timing data.Timing, before waits, elapsed time.Duration) data.Report {
 	r := s.loader.Report(timing, elapsed)
-	r.Wait = s.dataWait - before.data
+	r.Wait = s.waited().data - before.data
 	return r
 }
 
-// waits is what the run has waited for its data and its teachers.
+// waits is what was waited for data and for teachers.
 type waits struct{ data, teacher time.Duration }
 
+// waits is what next has waited.
 func (s *supply) waits() waits { return waits{s.dataWait, s.teacherWait} }
+
+// waited is what the run has waited: for batches, or for groups of them.
+func (s *supply) waited() waits {
+	if s.groups != nil {
+		return s.groups.waited
+	}
+	return s.waits()
+}
 
 // Close stops the teachers and the loader and waits for their goroutines.
 // Closing twice is harmless.
 func (s *supply) Close() {
+	s.groups.close()
 	s.cancel()
 	if s.done != nil {
 		<-s.done

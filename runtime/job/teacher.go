@@ -189,6 +189,7 @@ func (t *run) supply(ctx context.Context) (*supply, error) {
 		for _, k := range t.teachers.Teachers() {
 			report.Note("teacher " + k.String())
 		}
+		t.cache.close() // of an earlier attempt
 		var err error
 		if t.cache, err = openCache(t.recipe, t.data, t.teachers, t.lib.Version, report.Note); err != nil {
 			return nil, err
@@ -202,7 +203,11 @@ func (t *run) supply(ctx context.Context) (*supply, error) {
 		return nil, err
 	}
 	loader.KnowBroken(t.broken)
-	return newSupply(ctx, loader, t.teachers, t.cache, t.recipe.Batch), nil
+	s := newSupply(ctx, loader, t.teachers, t.cache, t.recipe.Batch)
+	if t.recipe.StepsPerRun > 1 {
+		s.groups = newGrouper(ctx, s, t.recipe.StepsPerRun, t.perEpoch, t.start)
+	}
+	return s, nil
 }
 
 // teacherLogits returns the logits that step n's images get from the teacher,

@@ -46,6 +46,11 @@ type run struct {
 	initial   *artifact.State   // what a new run starts from; nil for the manifest's own
 	resume    resumption        // what --resume auto found
 
+	spec    artifact.Spec // of the artifacts
+	trouble trouble
+	// overflows counts the steps in a row that were skipped.
+	overflows int
+
 	start    data.Position
 	sums     sums
 	broken   []int // the training images found broken so far, in order
@@ -116,24 +121,19 @@ func (t *run) train(ctx context.Context) (Result, error) {
 		last = min(last, s)
 	}
 	res := Result{Out: t.cfg.Out}
-	if t.start.Epoch < last && !t.stopped {
-		supply, err := t.supply(ctx)
-		if err != nil && ctx.Err() != nil {
-			// What was kept of the teacher's answers shortens the next attempt.
-			return res, errors.Join(context.Cause(ctx), t.checkpoint(t.start))
-		}
-		if err != nil {
+	if t.recipe.NonFinite.Policy == recipe.RollBack && t.start == (data.Position{}) {
+		if err := t.checkpoint(t.start); err != nil {
 			return res, err
 		}
-		defer supply.Close()
-		for epoch := t.start.Epoch; epoch < last && !t.stopped; epoch++ {
-			e, err := t.epoch(ctx, supply, epoch)
-			if err != nil {
-				return res, err
-			}
-			res.Last = e
+	}
+	for t.start.Epoch < last && !t.stopped {
+		err := t.epochs(ctx, last, &res)
+		if err == nil {
+			break
 		}
-		res.Loading = supply.report(data.Timing{}, waits{}, t.trained)
+		if err := t.rollBack(err); err != nil {
+			return res, err
+		}
 	}
 	res.Done = last >= t.recipe.Epochs || t.stopped
 	res.Seconds = time.Since(t.begun).Seconds()
@@ -142,6 +142,26 @@ func (t *run) train(ctx context.Context) (Result, error) {
 		res.Last = t.fromRow(rows[len(rows)-1])
 	}
 	return res, t.finish()
+}
+
+// epochs trains from the run's position to before epoch last.
+func (t *run) epochs(ctx context.Context, last int, res *Result) error {
+	supply, err := t.supply(ctx)
+	if err != nil && ctx.Err() != nil {
+		// What was kept of the teacher's answers shortens the next attempt.
+		return errors.Join(context.Cause(ctx), t.checkpoint(t.start))
+	}
+	if err != nil {
+		return err
+	}
+	defer supply.Close()
+	for epoch := t.start.Epoch; epoch < last && !t.stopped; epoch++ {
+		if res.Last, err = t.epoch(ctx, supply, epoch); err != nil {
+			return err
+		}
+	}
+	res.Loading = supply.report(data.Timing{}, waits{}, t.trained)
+	return nil
 }
 
 // finish writes what can be made from the state: the model and the curves.

@@ -44,6 +44,9 @@ type Epoch struct {
 	// TeacherWaitShare is the share spent waiting for a teacher; the column is
 	// left out where it is 0 in every row, as in a run without a teacher.
 	TeacherWaitShare float64
+	// Skipped is the number of steps that were left out since their loss or
+	// gradient was not finite; the column is left out likewise.
+	Skipped float64
 }
 
 // column is a field of a row. Numbers that only say how fast the machine was
@@ -66,15 +69,22 @@ var columns = []column{
 	{"seconds", 2, func(e *Epoch) *float64 { return &e.Seconds }},
 }
 
-// teacherColumn is there where it says something.
-var teacherColumn = column{"teacher_wait_share", 4, func(e *Epoch) *float64 { return &e.TeacherWaitShare }}
+// optional columns are there where they say something.
+var optional = []column{
+	{"teacher_wait_share", 4, func(e *Epoch) *float64 { return &e.TeacherWaitShare }},
+	{"skipped_steps", 0, func(e *Epoch) *float64 { return &e.Skipped }},
+}
 
-// columnsOf are the columns of rows with or without a teacher.
-func columnsOf(taught bool) []column {
-	if taught {
-		return append(slices.Clone(columns), teacherColumn)
+// columnsWith are the columns of a file with those of the optional ones that
+// are wanted.
+func columnsWith(want func(column) bool) []column {
+	all := slices.Clone(columns)
+	for _, c := range optional {
+		if want(c) {
+			all = append(all, c)
+		}
 	}
-	return columns
+	return all
 }
 
 func header(columns []column) []string {
@@ -132,7 +142,9 @@ func (l *Log) Append(e Epoch) error {
 func Encode(epochs []Epoch) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	columns := columnsOf(slices.ContainsFunc(epochs, func(e Epoch) bool { return e.TeacherWaitShare != 0 }))
+	columns := columnsWith(func(c column) bool {
+		return slices.ContainsFunc(epochs, func(e Epoch) bool { return *c.field(&e) != 0 })
+	})
 	w.Write(header(columns))
 	for i := range epochs {
 		e := &epochs[i]
@@ -168,7 +180,7 @@ func Read(path string) ([]Epoch, error) {
 func Decode(b []byte) ([]Epoch, error) {
 	r := csv.NewReader(bytes.NewReader(b))
 	names, err := r.Read()
-	columns := columnsOf(err == nil && slices.Contains(names, teacherColumn.name))
+	columns := columnsWith(func(c column) bool { return err == nil && slices.Contains(names, c.name) })
 	if err != nil || !slices.Equal(names, header(columns)) {
 		return nil, fmt.Errorf("not a metrics file: its first line must be %q", strings.Join(header(columns), ","))
 	}

@@ -9,9 +9,13 @@ import "github.com/ortrain/ortrain/tricks"
 // that changes lies in the vectors and in the counters the caller passes, so a
 // resumed run averages as an uninterrupted one.
 type Averager interface {
-	// Step is called after optimizer step number step (from 0), before any
-	// EpochEnd of the same step, with the average so far and the weights.
-	Step(avg, weights []float32, step int)
+	// EveryStep tells whether steps move the average, and not only the ends of
+	// epochs.
+	EveryStep() bool
+	// Share is how far optimizer step number step (from 0) moves the average:
+	// by this share of the way to the weights (Towards), before any EpochEnd of
+	// the same step. 0 leaves it.
+	Share(step int) float32
 	// EpochEnd is called after epoch number epoch (from 0) of epochs.
 	EpochEnd(avg, weights []float32, epoch, epochs int)
 	// Started reports whether the average differs from the weights after the
@@ -34,8 +38,8 @@ type Options interface {
 // Averagers is the registry of this package.
 var Averagers = tricks.NewRegistry[Options](tricks.Regularisation)
 
-// towards moves avg a share of the way to weights: avg += share·(weights−avg).
-func towards(avg, weights []float32, share float32) {
+// Towards moves avg a share of the way to weights: avg += share·(weights−avg).
+func Towards(avg, weights []float32, share float32) {
 	for i, w := range weights {
 		avg[i] += share * (w - avg[i])
 	}

@@ -18,7 +18,7 @@ func TestEMA(t *testing.T) {
 	e := EMA{Decay: 0.5, Every: 1}
 	want := 1.0
 	for step, w := range []float32{3, -1, 10} {
-		e.Step(avg, []float32{w}, step)
+		Towards(avg, []float32{w}, e.Share(step))
 		want = 0.5*want + 0.5*float64(w)
 		near(t, "plain", avg[0], want)
 	}
@@ -26,7 +26,7 @@ func TestEMA(t *testing.T) {
 	avg, want = []float32{1}, 1
 	e = EMA{Decay: 0.999, Warmup: true, Every: 1}
 	for n, d := range []float64{0.1, 2. / 11, 0.25} {
-		e.Step(avg, []float32{5}, n)
+		Towards(avg, []float32{5}, e.Share(n))
 		want = d*want + (1-d)*5
 		near(t, "warm-up", avg[0], want)
 	}
@@ -36,7 +36,7 @@ func TestEMA(t *testing.T) {
 	avg = []float32{0}
 	e = EMA{Decay: 0, Every: 3}
 	for step := range 5 {
-		e.Step(avg, []float32{float32(step)}, step)
+		Towards(avg, []float32{float32(step)}, e.Share(step))
 	}
 	near(t, "every third step", avg[0], 2)
 }

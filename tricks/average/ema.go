@@ -27,12 +27,15 @@ type EMA struct {
 	Every  int
 }
 
-// Step implements Averager.
-func (e EMA) Step(avg, weights []float32, step int) {
+// EveryStep implements Averager.
+func (EMA) EveryStep() bool { return true }
+
+// Share implements Averager.
+func (e EMA) Share(step int) float32 {
 	if (step+1)%e.Every != 0 {
-		return
+		return 0
 	}
-	towards(avg, weights, float32(1-e.decay(step/e.Every)))
+	return float32(1 - e.decay(step/e.Every))
 }
 
 // decay returns the factor of update n, from 0.

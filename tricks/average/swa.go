@@ -27,15 +27,18 @@ func (s SWA) first(epochs int) int {
 	return min(int(s.Start*float64(epochs)), epochs-1)
 }
 
-// Step implements Averager.
-func (SWA) Step(_, _ []float32, _ int) {}
+// EveryStep implements Averager.
+func (SWA) EveryStep() bool { return false }
+
+// Share implements Averager.
+func (SWA) Share(int) float32 { return 0 }
 
 // EpochEnd implements Averager.
 func (s SWA) EpochEnd(avg, weights []float32, epoch, epochs int) {
 	if n := epoch - s.first(epochs) + 1; n == 1 {
 		copy(avg, weights)
 	} else if n > 1 {
-		towards(avg, weights, 1/float32(n))
+		Towards(avg, weights, 1/float32(n))
 	}
 }
 

@@ -27,7 +27,8 @@ func (r *Recipe) Marshal() ([]byte, error) {
 
 // Hash returns the hexadecimal SHA-256 of the resolved recipe without what
 // cannot change the numbers: where the data lies, how many workers load it
-// and in which form, how often a checkpoint is written.
+// and in which form, how often a checkpoint is written, how many steps a run
+// takes.
 func (r *Recipe) Hash() (string, error) {
 	text, err := r.essence()
 	if err != nil {
@@ -45,6 +46,7 @@ func (r *Recipe) essence() ([]byte, error) {
 	}
 	full.Data.Dir, full.Data.Workers, full.Data.Images = "", 0, ""
 	full.Checkpoint = Checkpoint{}
+	full.StepsPerRun = 0
 	full.Teacher = full.Teacher.portable()
 	return full.Marshal()
 }

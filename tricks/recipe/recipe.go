@@ -34,6 +34,12 @@ type Recipe struct {
 	Accumulate int `yaml:"accumulate,omitempty"`
 	// Precision says in what a step computes.
 	Precision Precision `yaml:"precision,omitempty"`
+	// StepsPerRun is the number of training steps that the model takes in one
+	// run of ONNX Runtime; 0 and 1 mean one. It does not change the numbers.
+	StepsPerRun int `yaml:"steps_per_run,omitempty"`
+	// NonFinite says what happens to a step whose loss or gradient is not
+	// finite.
+	NonFinite NonFinite `yaml:"non_finite,omitempty"`
 	// Limit, if above 0, is the largest number of training images to use,
 	// chosen evenly over the classes.
 	Limit int `yaml:"limit"`

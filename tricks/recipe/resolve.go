@@ -72,6 +72,9 @@ func (r *Recipe) resolve() error {
 	if err := r.Precision.resolve(); err != nil {
 		return err
 	}
+	if err := r.NonFinite.resolve(); err != nil {
+		return err
+	}
 	set, err := lookupDataSet(r.Data.Name)
 	if err != nil {
 		return strict.Within("data.name", err)
@@ -144,6 +147,7 @@ const (
 	mostEpochs  = 1_000_000
 	mostBatch   = 1 << 20
 	mostThreads = 4096
+	mostSteps   = 4096
 	mostSide    = 1 << 14
 	mostMinutes = 365 * 24 * 60
 )
@@ -160,6 +164,7 @@ func (r *Recipe) check() error {
 		{"batch", r.Batch >= 1 && r.Batch <= mostBatch, "must be 1 to 1048576", r.Batch},
 		{"limit", r.Limit >= 0, "must not be negative", r.Limit},
 		{"threads", r.Threads >= 0 && r.Threads <= mostThreads, "must be 0 (one per core) to 4096", r.Threads},
+		{"steps_per_run", r.StepsPerRun >= 0 && r.StepsPerRun <= mostSteps, "must be 0 (one) to 4096", r.StepsPerRun},
 		{"data.workers", r.Data.Workers >= 0 && r.Data.Workers <= mostThreads, "must be 0 (one per core) to 4096", r.Data.Workers},
 		{"data.validation", r.Data.Validation >= 0, "must not be negative", r.Data.Validation},
 		{"data.validation", r.Data.Validation < 1 || r.Data.Validation == float64(int(r.Data.Validation)),
@@ -202,6 +207,14 @@ func (r *Recipe) check() error {
 	}
 	if n := r.Accumulate; n < 0 || n > 1 && r.Batch%n != 0 {
 		return strict.Errorf("accumulate", "a batch of %d does not divide into %d equal parts", r.Batch, n)
+	}
+	if r.StepsPerRun > 1 {
+		switch {
+		case r.Parts() > 1:
+			return strict.Errorf("steps_per_run", "takes whole batches, and accumulate takes them in parts; remove one of the two")
+		case r.Teacher.Self:
+			return strict.Errorf("steps_per_run", "cannot be above 1 with teacher.self, whose answers come from the weights after every step")
+		}
 	}
 	if n := r.Data.Repeats; n > 1 && r.Batch%n != 0 {
 		return strict.Errorf("data.repeats", "a batch of %d cannot show every image %d times; make it a multiple", r.Batch, n)

@@ -25,6 +25,8 @@ type Observer interface {
 	Schedule
 	// Observe takes the metrics measured before the given step is run.
 	Observe(step int, m Metrics)
+	// Watches names the metric that it reacts to.
+	Watches() string
 	json.Marshaler
 	json.Unmarshaler
 }
@@ -41,6 +43,17 @@ type Wrapper interface {
 // step on its own clock, which is negative before its start.
 func Observe(s Schedule, step int, m Metrics) {
 	walk(s, func(o Observer, start int) { o.Observe(step-start, m) })
+}
+
+// WatchesSteps reports whether s reacts to what single training steps measure,
+// and not only to what is measured after an epoch.
+func WatchesSteps(s Schedule) bool {
+	for _, o := range observers(s) {
+		if m := o.Watches(); m == TrainLoss || m == TrainError {
+			return true
+		}
+	}
+	return false
 }
 
 // walk visits the observers in s with the step at which each starts.

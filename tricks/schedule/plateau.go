@@ -60,6 +60,9 @@ func (p *Plateau) LR(step int) float64 {
 	return lr
 }
 
+// Watches implements Observer.
+func (p *Plateau) Watches() string { return p.Metric }
+
 // Observe implements Observer. Metrics without Metric, and those measured
 // before the schedule's own step 0, are ignored.
 func (p *Plateau) Observe(step int, m Metrics) {

@@ -46,6 +46,9 @@ func (u *UntilError) Unwrap() (Schedule, int) { return u.After, 0 }
 // there is one yet.
 func (u *UntilError) Switched() (step int, ok bool) { return u.at, u.switched }
 
+// Watches implements Observer.
+func (u *UntilError) Watches() string { return TrainError }
+
 // Observe implements Observer. It reads train_error.
 func (u *UntilError) Observe(step int, m Metrics) {
 	if e, ok := m[TrainError]; ok && !u.switched && e < u.Bound {
