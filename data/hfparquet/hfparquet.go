@@ -37,6 +37,7 @@ type reader struct {
 	from   io.ReaderAt
 	closer io.Closer
 	file   *parquet.File
+	image  *parquet.Column
 	column int // of the images
 	pages  []page
 	first  int // number of its first row in the set
@@ -96,6 +97,9 @@ func (s *Set) add(path string, from io.ReaderAt, closer io.Closer, size int64, o
 		}
 		claimed += g.NumRows
 	}
+	if claimed != f.NumRows() {
+		return fmt.Errorf("damaged Parquet file: %d rows, and %d in its row groups", f.NumRows(), claimed)
+	}
 	image, err := find(f.Root(), "images", "data.image_key", o.Image, imageNames)
 	if err != nil {
 		return err
@@ -115,11 +119,11 @@ func (s *Set) add(path string, from io.ReaderAt, closer io.Closer, size int64, o
 	if !labels.Leaf() || labels.MaxRepetitionLevel() > 0 {
 		return fmt.Errorf("the column %s holds no single label a row; name another as data.label_key", labels.Name())
 	}
-	r := &reader{path: path, from: from, closer: closer, file: f, column: image.Index(), first: s.rows}
+	r := &reader{path: path, from: from, closer: closer, file: f, image: image, column: image.Index(), first: s.rows}
 	if r.pages, err = scanPages(f, from, r.column); err != nil {
 		return err
 	}
-	if _, err := scanPages(f, from, labels.Index()); err != nil {
+	if err := checkLabels(f, from, labels); err != nil {
 		return fmt.Errorf("labels: %w", err)
 	}
 	rows := 0
@@ -178,6 +182,21 @@ func find(root *parquet.Column, what, key, given string, usual []string) (*parqu
 		there = append(there, c.Name())
 	}
 	return nil, fmt.Errorf("no column of %s (%s) among %s; say which it is (%s)", what, strings.Join(usual, ", "), strings.Join(there, ", "), key)
+}
+
+// checkLabels looks at all pages of the labels before they are read.
+func checkLabels(f *parquet.File, from io.ReaderAt, labels *parquet.Column) error {
+	pages, err := scanPages(f, from, labels.Index())
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		codec := f.Metadata().RowGroups[p.chunk].Columns[labels.Index()].MetaData.Codec
+		if err := checkPage(labels, codec, from, p.offset, f.Size()); err != nil {
+			return fmt.Errorf("page at byte %d: %w", p.offset, err)
+		}
+	}
+	return nil
 }
 
 // eachLabel calls label for every row of a column of numbers or texts.

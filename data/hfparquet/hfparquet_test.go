@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ func TestDamaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(b); at += 5 {
+		for at := 0; at < len(b); at += 2 {
 			c := bytes.Clone(b)
 			c[at] ^= byte(1 + at%255)
 			readAll(c)
@@ -143,6 +144,17 @@ func TestDamaged(t *testing.T) {
 		if _, err := Open([]string{short}, Options{}, func(string, bool) {}); err == nil || !strings.Contains(err.Error(), short) {
 			t.Errorf("half of %s: %v", name, err)
 		}
+	}
+}
+
+// TestDamagedIsQuiet: reading damaged files writes nothing to the standard
+// error, where the library would warn.
+func TestDamagedIsQuiet(t *testing.T) {
+	c := exec.Command(os.Args[0], "-test.run", "^TestDamaged$")
+	var said bytes.Buffer
+	c.Stderr = &said
+	if err := c.Run(); err != nil || said.Len() > 0 {
+		t.Errorf("%v; written to the standard error: %s", err, said.String())
 	}
 }
 
@@ -165,4 +177,32 @@ func FuzzOpen(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(_ *testing.T, b []byte) { readAll(b) })
+}
+
+// TestManglings: files with bytes changed and moved about, most in the footer,
+// end in an error or other contents, soon.
+func TestManglings(t *testing.T) {
+	var files [][]byte
+	for _, name := range []string{"train-defaults.parquet", "train-v2.parquet", "train-plain.parquet"} {
+		b, err := os.ReadFile(fixtures + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, b)
+	}
+	r := rand.New(rand.NewPCG(1, 9))
+	for range 3000 {
+		b := bytes.Clone(files[r.IntN(len(files))])
+		for range 1 + r.IntN(4) {
+			switch r.IntN(3) {
+			case 0:
+				b[r.IntN(len(b))] = byte(r.Uint32())
+			case 1:
+				b[len(b)-1-r.IntN(min(len(b), 1500))] = byte(r.Uint32())
+			case 2:
+				copy(b[r.IntN(len(b)-8):], b[r.IntN(len(b)-8):][:1+r.IntN(8)])
+			}
+		}
+		readAll(b)
+	}
 }

@@ -65,6 +65,11 @@ func scanPages(f *parquet.File, from io.ReaderAt, column int) ([]page, error) {
 				if n := header.DictionaryPageHeader.V.NumValues; n < 0 || n > header.UncompressedPageSize {
 					return nil, fmt.Errorf("row group %d: a dictionary of %d values", g, n)
 				}
+				if meta.Codec == format.Lz4Raw {
+					if err := checkPage(nil, meta.Codec, from, p.offset, end); err != nil {
+						return nil, fmt.Errorf("row group %d, dictionary: %w", g, err)
+					}
+				}
 				continue
 			case header.Type == format.DataPage && header.DataPageHeader.Valid:
 				p.rows, p.dict = header.DataPageHeader.V.NumValues, dictionary(header.DataPageHeader.V.Encoding)
@@ -153,6 +158,9 @@ func (r *reader) readPage(p page) (v *values, err error) {
 		return nil, errors.New("not a column of a file")
 	}
 	meta := &r.file.Metadata().RowGroups[p.chunk].Columns[r.column].MetaData
+	if err := checkPage(r.image, meta.Codec, r.from, p.offset, r.file.Size()); err != nil {
+		return nil, fmt.Errorf("damaged page: %w", err)
+	}
 	start := meta.DataPageOffset
 	if meta.DictionaryPageOffset != 0 && !p.dict {
 		start = meta.DictionaryPageOffset // not needed: the page takes its place
