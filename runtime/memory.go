@@ -13,14 +13,14 @@ import (
 var ErrMemory = errors.New("not enough memory")
 
 // wanted is the size in bytes that an allocator's complaint names.
-var wanted = regexp.MustCompile(`(?:requested buffer of size|bytes requested[:=]?|size=) ?(\d+)`)
+var wanted = regexp.MustCompile(`(?:requested buffer of size|requested bytes of|bytes requested[:=]?|size=) ?(\d+)`)
 
 // nativeError is ONNX Runtime's error as one line, without what is of use to its
 // authors only where memory has run out.
 func nativeError(err error) error {
 	text := oneLine(err.Error())
 	low := strings.ToLower(text)
-	for _, sign := range []string{"failed to allocate memory", "bad_alloc", "bad allocation", "out of memory", "alloc_failed", "cudaerrormemoryallocation"} {
+	for _, sign := range []string{"failed to allocate memory", "is smaller than requested bytes", "bad_alloc", "bad allocation", "out of memory", "alloc_failed", "cudaerrormemoryallocation"} {
 		if !strings.Contains(low, sign) {
 			continue
 		}

@@ -16,6 +16,8 @@ func TestNativeError(t *testing.T) {
 			true, "not enough memory: ONNX Runtime could not get 392 MiB more"},
 		{"std::bad_alloc", true, "not enough memory for ONNX Runtime"},
 		{"CUDA failure 2: out of memory ; GPU=0", true, "not enough memory for ONNX Runtime"},
+		{"BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Available memory of 1073741824 is smaller than requested bytes of 2147483648",
+			true, "not enough memory: ONNX Runtime could not get 2048 MiB more"},
 		{"Invalid\n  graph", false, "Invalid graph"},
 	} {
 		err := nativeError(errors.New(c.text))

@@ -29,6 +29,9 @@ func (t *run) lessMemory(err error) error {
 	if t.data.Size.H > 32 {
 		ways = append(ways, fmt.Sprintf("or make the images smaller (data.size, now %d)", t.data.Size.H))
 	}
+	if fits := t.fittingBatch(); fits != "" {
+		err = fmt.Errorf("%w; %s", err, fits)
+	}
 	return fmt.Errorf("%w; %s", err, strings.Join(append(ways, "or take a smaller model"), ", "))
 }
 
