@@ -12,7 +12,7 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-cuda build kernels demo test vet format lint bench parity deploy-check web-test readme clean tools-go
+.PHONY: help setup setup-cuda build kernels demo test vet format lint bench soak parity deploy-check web-test readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
@@ -23,6 +23,7 @@ help:
 	@echo 'make test    set-up, formatting, vet, and every test'
 	@echo 'make lint    staticcheck'
 	@echo 'make bench   Go benchmarks of the training step and the loader'
+	@echo 'make soak    the tests that take long: 400 kills, 500 sessions, a 30-minute run (45 minutes)'
 	@echo 'make parity  compare with PyTorch and check the ONNX files (needs Python: tools/parity/setup.sh)'
 	@echo 'make deploy-check  run exported models in ONNX Runtime for Python and Node, and in a browser'
 	@echo 'make web-test      only the web page, in headless Chromium (needs npm and Chromium)'
@@ -77,6 +78,9 @@ readme: tools-go
 
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+soak: setup
+	tools/soak/soak.sh
 
 $(PYTHON):
 	@echo "make: the comparison with PyTorch needs a Python environment: run tools/parity/setup.sh (about 5.5 GB)" >&2; exit 1

@@ -38,7 +38,7 @@ type killer struct {
 	data, whole string
 	length      time.Duration // of the whole run
 	rng         *rand.Rand
-	kills       int
+	kills, bare int // bare are those before the first checkpoint
 }
 
 func newKiller(t *testing.T) *killer {
@@ -89,7 +89,9 @@ func (k *killer) check(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err != nil {
+		k.bare++
+	} else {
 		list = append(list, job.SavedCheckpoint{Path: path})
 	}
 	for _, s := range list {
@@ -164,6 +166,7 @@ func TestKilledOnce(t *testing.T) {
 		k.finish(t, dir, args)
 		os.RemoveAll(dir)
 	}
+	t.Logf("%d kills, %d of them before the first checkpoint", k.kills, k.bare)
 }
 
 // TestKilledAgainAndAgain: a run that is killed again and again until it is done
@@ -180,11 +183,13 @@ func TestKilledAgainAndAgain(t *testing.T) {
 		args := append(killable(k.data, dir), often...)
 		lives := 1
 		// Short lives, of which some do not get as far as the first step.
-		for ; !k.kill(t, k.moment(k.length/2), args) && k.kills < want; lives++ {
+		for k.kills < want && !k.kill(t, k.moment(k.length/2), args) {
 			k.check(t, dir)
+			lives++
 		}
 		k.finish(t, dir, args)
 		t.Logf("a run of %d lives", lives)
 		os.RemoveAll(dir)
 	}
+	t.Logf("%d kills, %d of them before the first checkpoint", k.kills, k.bare)
 }
