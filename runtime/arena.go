@@ -1,25 +1,13 @@
 package runtime
 
 /*
-#include <stdint.h>
-#include <stdlib.h>
-
-typedef struct {
-	const void *(*GetApi)(uint32_t version);
-	const char *(*GetVersionString)(void);
-} arenaApiBase;
-
-// The place of AddRunConfigEntry and ReleaseStatus in the OrtApi table, which
-// only ever grows at its end.
-enum { arenaReleaseStatus = 93, addRunConfigEntry = 165 };
+#include "ortapi.h"
 
 // setRunEntry adds a configuration entry to run options.
 static void setRunEntry(void *getApiBase, void *options, const char *key, const char *value) {
-	const arenaApiBase *base = ((const arenaApiBase *(*)(void))getApiBase)();
-	void *const *api = base ? base->GetApi(24) : NULL;
+	void *const *api = ortTable(getApiBase);
 	if (api == NULL) return;
-	void *status = ((void *(*)(void *, const char *, const char *))api[addRunConfigEntry])(options, key, value);
-	if (status != NULL) ((void (*)(void *))api[arenaReleaseStatus])(status);
+	ortRelease(api, ((void *(*)(void *, const char *, const char *))api[ortAddRunConfigEntry])(options, key, value));
 }
 */
 import "C"

@@ -2,37 +2,25 @@ package runtime
 
 /*
 #include <dlfcn.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-typedef struct {
-	const void *(*GetApi)(uint32_t version);
-	const char *(*GetVersionString)(void);
-} kernelsApiBase;
+#include <string.h>
+#include "ortapi.h"
 
 // The kernel library's two functions.
 typedef int (*kernelsVersion)(void);
 typedef void *(*registerOps)(void *options, const void *base);
 
-enum { kernelsGetErrorMessage = 2, kernelsReleaseStatus = 93 };
-
 static int callVersion(void *f) { return ((kernelsVersion)f)(); }
 
 // registerKernels adds the library's operators to session options; it returns
 // NULL, or a message that the caller frees.
-static char *registerKernels(void *getApiBase, void *registerCustomOps, void *options, char *(*copy)(const char *)) {
-	const kernelsApiBase *base = ((const kernelsApiBase *(*)(void))getApiBase)();
-	void *const *api = base->GetApi(24);
-	void *status = ((registerOps)registerCustomOps)(options, base);
+static char *registerKernels(void *getApiBase, void *registerCustomOps, void *options) {
+	void *const *api = ortTable(getApiBase);
+	void *status = ((registerOps)registerCustomOps)(options, ortBase(getApiBase));
 	if (status == NULL) return NULL;
-	char *message = copy(((const char *(*)(const void *))api[kernelsGetErrorMessage])(status));
-	((void (*)(void *))api[kernelsReleaseStatus])(status);
+	char *message = strdup(((const char *(*)(const void *))api[ortGetErrorMessage])(status));
+	ortRelease(api, status);
 	return message;
 }
-
-#include <string.h>
-static char *copyString(const char *s) { return strdup(s); }
-static char *doRegister(void *getApiBase, void *f, void *options) { return registerKernels(getApiBase, f, options, copyString); }
 */
 import "C"
 
@@ -152,7 +140,7 @@ func (k *Kernels) addTo(o *ort.SessionOptions) error {
 	// but the library's pointer.
 	native := *(*unsafe.Pointer)(unsafe.Pointer(o))
 	return withLibrary(lib.Path, func(base unsafe.Pointer) error {
-		if message := C.doRegister(base, k.register, native); message != nil {
+		if message := C.registerKernels(base, k.register, native); message != nil {
 			defer C.free(unsafe.Pointer(message))
 			return fmt.Errorf("the kernel library %s: %s", k.Path, oneLine(C.GoString(message)))
 		}

@@ -3,35 +3,22 @@ package runtime
 /*
 #cgo linux LDFLAGS: -ldl
 #include <dlfcn.h>
-#include <stdlib.h>
-#include <stdint.h>
-
-// The stable head of ONNX Runtime's OrtApiBase: these two functions have kept
-// their place in every release, so no header of the library is needed.
-typedef struct {
-	const void *(*GetApi)(uint32_t version);
-	const char *(*GetVersionString)(void);
-} apiBase;
+#include "ortapi.h"
 
 static const char *versionString(void *getApiBase) {
-	const apiBase *base = ((const apiBase *(*)(void))getApiBase)();
+	const ortApiBase *base = ortBase(getApiBase);
 	return base ? base->GetVersionString() : NULL;
 }
 
-// Places of three functions in the OrtApi table. The table only ever grows at
-// its end, so they hold for every release from MinVersion on.
-enum { releaseStatus = 93, getAvailableProviders = 125, releaseAvailableProviders = 126 };
-
 // providers returns the execution providers built into the library.
 static char **providers(void *getApiBase, int *n) {
-	const apiBase *base = ((const apiBase *(*)(void))getApiBase)();
-	void *const *api = base ? base->GetApi(24) : NULL;
+	void *const *api = ortTable(getApiBase);
 	char **list = NULL;
 	*n = 0;
 	if (api == NULL) return NULL;
-	void *status = ((void *(*)(char ***, int *))api[getAvailableProviders])(&list, n);
+	void *status = ((void *(*)(char ***, int *))api[ortGetAvailableProviders])(&list, n);
 	if (status != NULL) {
-		((void (*)(void *))api[releaseStatus])(status);
+		ortRelease(api, status);
 		*n = 0;
 		return NULL;
 	}
@@ -39,10 +26,8 @@ static char **providers(void *getApiBase, int *n) {
 }
 
 static void freeProviders(void *getApiBase, char **list, int n) {
-	const apiBase *base = ((const apiBase *(*)(void))getApiBase)();
-	void *const *api = base->GetApi(24);
-	void *status = ((void *(*)(char **, int))api[releaseAvailableProviders])(list, n);
-	if (status != NULL) ((void (*)(void *))api[releaseStatus])(status);
+	void *const *api = ortTable(getApiBase);
+	ortRelease(api, ((void *(*)(char **, int))api[ortReleaseAvailableProviders])(list, n));
 }
 */
 import "C"
