@@ -32,28 +32,12 @@ func TestStepsStayOnTheDevice(t *testing.T) {
 		{artifact.Spec{Model: "pyramidnet20_a24", Optimizer: "lion", Config: models.Config{Options: map[string]string{"shakedrop": "0.5"}}}, 32},
 		{artifact.Spec{Model: "amoebanet_b_1_16", Optimizer: "rmsprop", Gradient: []string{"agc"}}, 32},
 	} {
-		t.Run(fmt.Sprintf("%s_%s_%s", c.spec.Model, c.spec.Optimizer, c.spec.Loss), func(t *testing.T) {
-			c.spec.Config.Classes, c.spec.Config.Input = 10, [3]int{3, c.side, c.side}
-			c.spec.Batch, c.spec.Lowering.Provider = 8, lower.CUDA
-			set, err := artifact.Build(c.spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, m := range map[string]*onnx.ModelProto{"step": set.Step, "eval": set.Eval, "infer": set.Infer} {
-				r := kernels.CUDA().Place(m)
-				for _, p := range r.Unwanted() {
-					t.Errorf("%s: %s (%s): %s", name, p.Node, p.Operator, p.Reason)
-				}
-				for _, p := range r.Elsewhere {
-					if p.ByDesign && !strings.HasPrefix(p.Reason, "a constant") {
-						t.Errorf("%s: %s (%s) is on the CPU: %s", name, p.Node, p.Operator, p.Reason)
-					}
-				}
-				if r.Nodes != r.Served+len(r.Elsewhere) || r.Served < len(m.Graph.Node)*9/10 {
-					t.Errorf("%s: %d of %d nodes are served, %d are not", name, r.Served, r.Nodes, len(r.Elsewhere))
-				}
-			}
-		})
+		c.spec.Config.Classes, c.spec.Config.Input = 10, [3]int{3, c.side, c.side}
+		c.spec.Batch, c.spec.Lowering.Provider = 8, lower.CUDA
+		name := fmt.Sprintf("%s_%s_%s", c.spec.Model, c.spec.Optimizer, c.spec.Loss)
+		t.Run(name, func(t *testing.T) { staysOnTheDevice(t, c.spec) })
+		c.spec.Precision = &artifact.Mixed{LossScale: 1024, Dynamic: true, GrowthInterval: 100}
+		t.Run(name+"_mixed", func(t *testing.T) { staysOnTheDevice(t, c.spec) })
 	}
 	set, err := artifact.Build(artifact.Spec{
 		Model: "resnet20", Config: models.Config{Classes: 10, Input: [3]int{3, 32, 32}}, Optimizer: "sgd", Batch: 8,
@@ -66,6 +50,28 @@ func TestStepsStayOnTheDevice(t *testing.T) {
 	for _, want := range []string{"com.microsoft.nchwc:Conv", "com.microsoft.nchwc:ReorderInput"} {
 		if !has(unwanted, want, "no kernel of this operator") {
 			t.Errorf("%s of the CPU's step is not among the %d unwanted nodes", want, len(unwanted))
+		}
+	}
+}
+
+func staysOnTheDevice(t *testing.T, spec artifact.Spec) {
+	t.Helper()
+	set, err := artifact.Build(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]*onnx.ModelProto{"step": set.Step, "eval": set.Eval, "infer": set.Infer} {
+		r := kernels.CUDA().Place(m)
+		for _, p := range r.Unwanted() {
+			t.Errorf("%s: %s (%s): %s", name, p.Node, p.Operator, p.Reason)
+		}
+		for _, p := range r.Elsewhere {
+			if p.ByDesign && !strings.HasPrefix(p.Reason, "a constant") {
+				t.Errorf("%s: %s (%s) is on the CPU: %s", name, p.Node, p.Operator, p.Reason)
+			}
+		}
+		if r.Nodes != r.Served+len(r.Elsewhere) || r.Served < len(m.Graph.Node)*9/10 {
+			t.Errorf("%s: %d of %d nodes are served, %d are not", name, r.Served, r.Nodes, len(r.Elsewhere))
 		}
 	}
 }

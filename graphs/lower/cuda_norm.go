@@ -1,13 +1,15 @@
 package lower
 
 import (
+	"math"
+
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
 // Batch norms on CUDA: the statistics by reductions in float32, whatever the
 // maps are in, and their application by the kernel of inference, which is one
-// pass over the map and takes float16 maps with float32 statistics.
+// pass over the map.
 
 func init() {
 	registerCUDA("BatchNormTrain", form{name: "product", half: true, emit: normCUDA((*Emitter).sumProduct)})
@@ -72,6 +74,7 @@ func normCUDA(sum product) func(*Emitter, *ir.Node) bool {
 	return func(e *Emitter, n *ir.Node) bool {
 		raw, s := e.in(n.In[0]), n.In[0].Shape
 		x := e.float32(raw)
+		half := e.half
 		e.inStatistics(func() {
 			mean, variance := e.moments(n, fromConv(n.In[0]), statistics{
 				sum: func() string { return e.perChannel(x) },
@@ -83,11 +86,39 @@ func normCUDA(sum product) func(*Emitter, *ir.Node) bool {
 					return sum(e, d, d, s)
 				},
 			})
-			e.emit("BatchNormalization", []string{raw, e.in(n.In[1]), e.in(n.In[2]), mean, variance},
-				[]string{e.out(n.Out[0])}, onnx.AttrFloat("epsilon", n.Op.(ir.BatchNormTrain).Eps))
+			gamma, beta, eps := e.in(n.In[1]), e.in(n.In[2]), n.Op.(ir.BatchNormTrain).Eps
+			if !half {
+				e.emit("BatchNormalization", []string{raw, gamma, beta, mean, variance},
+					[]string{e.out(n.Out[0])}, onnx.AttrFloat("epsilon", eps))
+				return
+			}
+			std := e.do("Sqrt", []string{e.do("Add", []string{variance, e.scalar(eps)})})
+			e.halfNorm(raw, e.do("Div", []string{gamma, std}), beta, mean, s[1], e.out(n.Out[0]))
 		})
 		return true
 	}
+}
+
+// halfEps is the least epsilon that the kernel takes.
+const halfEps = 1e-5
+
+// halfNorm emits a·(x − mean) + b for a float16 map x by the kernel of
+// BatchNormalization, which wants all its inputs in float16 and computes in
+// float32. a, b and mean are float32, [C]. The variance is one, for a deviation
+// may exceed the range; what rounding takes off the mean is put into b, since it
+// would move all pixels of a channel alike.
+func (e *Emitter) halfNorm(x, a, b, mean string, channels int, out string) {
+	half := func(v string) string { return e.do("Cast", []string{v}, castTo(ir.Float16)) }
+	mean16 := half(mean)
+	lost := e.do("Sub", []string{mean, e.do("Cast", []string{mean16}, castTo(ir.Float32))})
+	b = e.do("Sub", []string{b, e.mul(a, lost)})
+	a = e.mul(a, e.scalar(float32(math.Sqrt(1+halfEps))))
+	ones := make([]float32, channels)
+	for i := range ones {
+		ones[i] = 1
+	}
+	one := e.constant(ir.Float16, ir.Shape{channels}, ones)
+	e.emit("BatchNormalization", []string{x, half(a), half(b), mean16, one}, []string{out}, onnx.AttrFloat("epsilon", halfEps))
 }
 
 // normGradCUDA writes the gradient as the norm itself with another scale and
@@ -95,11 +126,19 @@ func normCUDA(sum product) func(*Emitter, *ir.Node) bool {
 // a = γ·s:
 //
 //	dx = a·dy + norm(x; scale −a·dγ/M, shift −a·dβ/M)
+//
+// In float16 the maps are widened for the sums in another shape than in the
+// forward pass: ONNX Runtime makes one node of two that are alike, and would
+// keep the float32 copy from there to here.
 func normGradCUDA(sum product) func(*Emitter, *ir.Node) bool {
 	return func(e *Emitter, n *ir.Node) bool {
 		s, eps := n.In[1].Shape, n.Op.(ir.BatchNormGrad).Eps
 		dy, x := e.in(n.In[0]), e.in(n.In[1])
-		wide, wideX := e.float32(dy), e.float32(x)
+		wide, wideX, half := dy, x, e.half
+		if half {
+			wide = e.float32(e.reshape(dy, s[0], s[1], s[2]*s[3], 1))
+			wideX = e.float32(e.reshape(x, s[0], s[1], s[2]*s[3], 1))
+		}
 		var a, normed string
 		e.inStatistics(func() {
 			gamma, mean, variance := e.in(n.In[2]), e.in(n.In[3]), e.in(n.In[4])
@@ -110,11 +149,15 @@ func normGradCUDA(sum product) func(*Emitter, *ir.Node) bool {
 			e.emit("Div", []string{centred, std}, []string{dgamma})
 			a = e.do("Div", []string{gamma, std})
 			per := e.mul(a, e.scalar(-1/float32(s.Size()/s[1])))
-			normed = e.do("BatchNormalization", []string{x, e.mul(per, dgamma), e.mul(per, dbeta), mean, variance}, onnx.AttrFloat("epsilon", eps))
+			scale, shift := e.mul(per, dgamma), e.mul(per, dbeta)
+			if half {
+				normed = e.tmp("norm")
+				e.halfNorm(x, e.do("Div", []string{scale, std}), shift, mean, s[1], normed)
+				a = e.do("Cast", []string{a}, castTo(ir.Float16))
+				return
+			}
+			normed = e.do("BatchNormalization", []string{x, scale, shift, mean, variance}, onnx.AttrFloat("epsilon", eps))
 		})
-		if e.half {
-			a = e.do("Cast", []string{a}, castTo(ir.Float16))
-		}
 		e.emit("Add", []string{e.mul(dy, e.reshape(a, 1, s[1], 1, 1)), normed}, []string{e.out(n.Out[0])})
 		return true
 	}

@@ -78,7 +78,7 @@ func (f form) apply(e *Emitter, n *ir.Node) bool {
 	if !hasHalf(n) {
 		return f.emit(e, n)
 	}
-	if f.half && (e.opts.Provider == "cuda" || slices.Contains(cpuHalf, n.Op.Kind())) {
+	if f.half && (e.opts.Provider == CUDA || slices.Contains(cpuHalf, n.Op.Kind())) {
 		e.half = true
 		defer func() { e.half = false }()
 		return f.emit(e, n)

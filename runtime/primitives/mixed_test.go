@@ -60,21 +60,21 @@ func TestMixedNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, fused := range []bool{false, true} {
-				s := load(t, g, lower.Options{NoFusion: !fused})
+			for name, o := range map[string]lower.Options{"single": {NoFusion: true}, "fused": {}, "cuda": {Provider: lower.CUDA}} {
+				s := load(t, g, o)
 				got, err := s.run(inputs)
 				s.Close()
 				if err != nil {
 					t.Fatal(err)
 				}
 				near, far := gradientDistance(got, want), gradientDistance(want, exact)
-				t.Logf("fused %v: gradients %.2g from those of the reference in half precision, which are %.2g from exact ones", fused, near, far)
+				t.Logf("%s: gradients %.2g from those of the reference in half precision, which are %.2g from exact ones", name, near, far)
 				if near > 0.2 || far > 0.25 {
-					t.Error("too much")
+					t.Errorf("%s: gradients are too far away", name)
 				}
-				for _, name := range []string{"loss", "logits"} {
-					if d := reference.Distance(got[name], want[name]); d > 4*halfTolerance {
-						t.Errorf("%s is %.2g away from the reference", name, d)
+				for _, out := range []string{"loss", "logits"} {
+					if d := reference.Distance(got[out], want[out]); d > 4*halfTolerance {
+						t.Errorf("%s: %s is %.2g away from the reference", name, out, d)
 					}
 				}
 			}

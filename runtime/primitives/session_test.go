@@ -27,6 +27,10 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.Provider == lower.CUDA {
+		checkTidy(t, m)
+		asDevice(m)
+	}
 	return open(t, g.Name, m)
 }
 
