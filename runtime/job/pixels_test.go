@@ -21,7 +21,7 @@ import (
 func TestRunsOfBytesAndOfFloatsAreOne(t *testing.T) {
 	ortest.Open(t)
 	set := colours(t)
-	for _, settings := range [][]string{{"average=swa", "accumulate=2"}, {"average=ema", "teacher.self=true"}} {
+	for _, settings := range [][]string{{"average=swa", "accumulate=2"}, {"average=ema", "teacher.self=true"}, {"steps_per_run=4"}, {"precision=mixed"}} {
 		oneRunOfBothForms(t, set, append(settings, "mix=[{name: cutmix, p: 0.5}]", "augment=[crop, mirror, autoaugment]"))
 	}
 }
@@ -42,7 +42,7 @@ func oneRunOfBothForms(t *testing.T, set string, common []string) {
 	if err := train(context.Background(), "float32", floats, 1<<30); err != nil {
 		t.Fatal(err)
 	}
-	if err := train(context.Background(), "uint8", crossed, 4); !errors.Is(err, context.Canceled) {
+	if err := train(context.Background(), "uint8", crossed, 1); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	m, err := artifact.Read(filepath.Join(crossed, job.ArtifactsDir))
@@ -61,7 +61,7 @@ func oneRunOfBothForms(t *testing.T, set string, common []string) {
 		}
 	}
 	other := t.TempDir()
-	if err := train(context.Background(), "float32", other, 5); !errors.Is(err, context.Canceled) {
+	if err := train(context.Background(), "float32", other, 3); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if err := train(context.Background(), "uint8", other, 0); err != nil {
