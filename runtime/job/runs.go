@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -85,59 +84,6 @@ type RunList struct {
 	// none.
 	Picture string `json:"picture,omitempty"`
 	Drawn   int    `json:"drawn,omitempty"`
-}
-
-// runOrder compares two runs; those without the figure come last.
-type runOrder struct {
-	name    string
-	compare func(a, b *RunSummary) int
-}
-
-var runOrders = []runOrder{
-	{"name", func(a, b *RunSummary) int { return 0 }},
-	{"best", descending(func(r *RunSummary) *float64 { return r.Best })},
-	{"last", descending(func(r *RunSummary) *float64 { return r.Last })},
-	{"loss", ascending(func(r *RunSummary) *float64 { return r.TrainLoss })},
-	{"epochs", func(a, b *RunSummary) int { return b.Epochs - a.Epochs }},
-	{"speed", descending(func(r *RunSummary) *float64 { return r.ImagesPerSecond })},
-	{"time", func(a, b *RunSummary) int { return cmp.Compare(a.Seconds, b.Seconds) }},
-	{"seed", func(a, b *RunSummary) int { return cmp.Compare(a.Seed, b.Seed) }},
-	{"state", func(a, b *RunSummary) int { return cmp.Compare(a.State, b.State) }},
-}
-
-func ascending(figure func(*RunSummary) *float64) func(a, b *RunSummary) int {
-	return func(a, b *RunSummary) int {
-		x, y := figure(a), figure(b)
-		switch {
-		case x == nil && y == nil:
-			return 0
-		case x == nil:
-			return 1
-		case y == nil:
-			return -1
-		}
-		return cmp.Compare(*x, *y)
-	}
-}
-
-func descending(figure func(*RunSummary) *float64) func(a, b *RunSummary) int {
-	return ascending(func(r *RunSummary) *float64 {
-		v := figure(r)
-		if v != nil {
-			negative := -*v
-			v = &negative
-		}
-		return v
-	})
-}
-
-// RunOrders are the orders that runs can be sorted in.
-func RunOrders() []string {
-	var names []string
-	for _, o := range runOrders {
-		names = append(names, o.name)
-	}
-	return names
 }
 
 // Runs lists and compares the runs below a folder. A damaged run, or a folder
@@ -327,89 +273,6 @@ func (s *RunSummary) figures(rows []metrics.Epoch) {
 	if slices.Sort(speeds); len(speeds) > 0 {
 		s.ImagesPerSecond = &speeds[len(speeds)/2]
 	}
-}
-
-// compare finds the keys in which the runs' recipes differ.
-func (l *RunList) compare() error {
-	var recipes []*recipe.Recipe
-	var at []int
-	for i := range l.Runs {
-		// A recipe of another version, or of files that are gone, may no longer
-		// be complete.
-		if r := l.Runs[i].recipe; r != nil && r.Validate() == nil {
-			recipes, at = append(recipes, r), append(at, i)
-		}
-	}
-	differ, err := recipe.Differences(recipes...)
-	if err != nil {
-		return err
-	}
-	usual := majority(differ)
-	for k, keys := range differ {
-		departs := map[string]string{}
-		for key, most := range usual {
-			value, ok := keys[key]
-			if !ok {
-				value = unset
-			}
-			if value != most && !slices.Contains([]string{"model.name", "data.name", "seed", "epochs"}, key) {
-				departs[key] = value
-			}
-		}
-		maps.DeleteFunc(departs, func(key, _ string) bool { return follows(key, departs, differ) })
-		l.Runs[at[k]].Differs = departs
-	}
-	return nil
-}
-
-// unset stands for the value of a key that a recipe does not have.
-const unset = "none"
-
-// majority returns every key of some recipes with the value that more than half
-// of them have; empty if no value is in so many.
-func majority(recipes []map[string]string) map[string]string {
-	usual := map[string]string{}
-	for _, keys := range recipes {
-		for key := range keys {
-			if _, done := usual[key]; done {
-				continue
-			}
-			count := map[string]int{}
-			for _, other := range recipes {
-				value, ok := other[key]
-				if !ok {
-					value = unset
-				}
-				count[value]++
-			}
-			usual[key] = ""
-			for value, n := range count {
-				if 2*n > len(recipes) {
-					usual[key] = value
-				}
-			}
-		}
-	}
-	return usual
-}
-
-// follows tells whether a key goes with a name that differs, such as the options
-// of another optimizer, and says nothing more: all recipes that have it agree.
-func follows(key string, departs map[string]string, recipes []map[string]string) bool {
-	named := false
-	for at := strings.LastIndex(key, "."); at > 0 && !named; at = strings.LastIndex(key[:at], ".") {
-		_, named = departs[key[:at]+".name"]
-	}
-	if !named || strings.HasSuffix(key, ".name") {
-		return false
-	}
-	values := map[string]bool{}
-	for _, keys := range recipes {
-		if v, ok := keys[key]; ok {
-			values[v] = true
-		}
-	}
-	return len(values) == 1
 }
 
 // draw overlays the runs that have something to show, the best ones if they are
