@@ -1,9 +1,12 @@
 package runtime_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/ortest"
@@ -70,4 +73,59 @@ func BenchmarkStepOverhead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkStepsPerRun is a step of ResNet-20 taken by itself and as one of
+// eight in a run, in turn, since machines are noisy: it reports the time of a
+// step of both and their ratio.
+func BenchmarkStepsPerRun(b *testing.B) {
+	ortest.Open(b)
+	const batch, classes, k = 128, 10, 8
+	open := func(loop bool) *runtime.Trainer {
+		set, err := artifact.Build(artifact.Spec{
+			Model: "resnet20", Config: models.Config{Classes: classes, Input: [3]int{3, 32, 32}}, Optimizer: "sgd",
+			Batch: batch, Seed: 1, Loop: loop, Lowering: lower.Options{Block: runtime.ChannelBlock(), Threads: runtime.DefaultThreads()}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		dir := b.TempDir()
+		if err := set.Write(dir); err != nil {
+			b.Fatal(err)
+		}
+		tr, err := runtime.NewTrainer(dir, runtime.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { tr.Close() })
+		return tr
+	}
+	single, many := open(false), open(true)
+	in := runtime.Inputs{Images: make([]float32, k*batch*3*32*32), Targets: make([]float32, k*batch*classes)}
+	rng := newRand(1)
+	for i := range in.Images {
+		in.Images[i] = float32(rng.NormFloat64())
+	}
+	for i := range k * batch {
+		in.Targets[i*classes+rng.IntN(classes)] = 1
+	}
+	h := hyper(b, single, 0.01)
+	one := runtime.Inputs{Images: in.Images[:len(in.Images)/k], Targets: in.Targets[:len(in.Targets)/k]}
+	var apart, together time.Duration
+	for b.Loop() {
+		begun := time.Now()
+		for range k {
+			if _, err := single.StepInputs(one, h, 0, 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+		middle := time.Now()
+		if _, err := many.StepMany(in, slices.Repeat(h, k), k); err != nil {
+			b.Fatal(err)
+		}
+		apart, together = apart+middle.Sub(begun), together+time.Since(middle)
+	}
+	steps := float64(k * b.N)
+	b.ReportMetric(apart.Seconds()*1000/steps, "ms/step-apart")
+	b.ReportMetric(together.Seconds()*1000/steps, "ms/step-together")
+	b.ReportMetric(apart.Seconds()/together.Seconds(), "apart/together")
 }
