@@ -21,7 +21,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		first = t.start.Batch
 	}
 	if first == 0 {
-		t.sums = sums{Overflowed: t.overflowed()}
+		t.sums = sums{}
 	}
 	// state says where the epoch stands after a number of steps.
 	state := func(step int) Progress {
@@ -87,7 +87,7 @@ func (t *run) epoch(ctx context.Context, supply *supply, epoch int) (Epoch, erro
 		TrainLoss: e.Loss, TrainAccuracy: e.Accuracy,
 		TestLoss: e.TestLoss, TestAccuracy: e.Top1, TestTop5: e.Top5,
 		ImagesPerSecond: e.ImagesPerSecond, WaitShare: e.WaitShare, Seconds: e.Seconds,
-		TeacherWaitShare: e.TeacherWaitShare, Skipped: float64(t.sums.Skipped),
+		TeacherWaitShare: e.TeacherWaitShare, Skipped: float64(t.sums.Skipped), LossScale: t.lossScale(),
 	}); err != nil {
 		return e, err
 	}

@@ -32,6 +32,7 @@ func TestStepsPerRun(t *testing.T) {
 		"plain":           {},
 		"mixed, averaged": {"mix=[mixup]", "average={name: ema, decay: 0.9, every: 2}", "optimizer.name=adam", "schedule.lr=0.001"},
 		"taught":          {"teacher.models=[" + filepath.Join(teacher, ModelFile) + "]"},
+		"half precision":  {"precision={type: mixed, growth_interval: 2}"},
 		"random":          {"model.options={dropout: \"0.1\"}", "average=swa", "gradient.clip_norm=1"},
 	} {
 		t.Run(name, func(t *testing.T) {

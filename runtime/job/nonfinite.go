@@ -80,7 +80,7 @@ func (d *explained) Unwrap() error { return d.NonFiniteError }
 // the steps, which inputs and hyper describe.
 func (t *run) explain(err error, inputs []runtime.Inputs, hyper [][]float32) error {
 	var nf *runtime.NonFiniteError
-	if !errors.As(err, &nf) || t.recipe.NonFinite.Policy == recipe.SkipStep && t.trouble.Skipped > 0 {
+	if !errors.As(err, &nf) || nf.LossScale > 1 || t.recipe.NonFinite.Policy == recipe.SkipStep && t.trouble.Skipped > 0 {
 		return err
 	}
 	r, failed := t.examine(nf, inputs, hyper)

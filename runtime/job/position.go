@@ -17,10 +17,10 @@ type sums struct {
 	Correct int     `json:"correct"`
 	Images  int     `json:"images"`
 	// LR is the learning rate of the last step.
-	LR float64 `json:"lr,omitempty"`
-	// Overflowed is how many steps mixed precision had skipped before the epoch.
-	Overflowed int `json:"overflowed,omitempty"`
-	Skipped    int `json:"skipped,omitempty"` // steps
+	LR      float64 `json:"lr,omitempty"`
+	Skipped int     `json:"skipped,omitempty"` // steps
+	// Overflows are those of them that mixed precision skipped.
+	Overflows int `json:"overflows,omitempty"`
 }
 
 // position is what a checkpoint keeps beside the vectors.

@@ -19,18 +19,18 @@ func mixed(r *recipe.Recipe) *artifact.Mixed {
 	return &artifact.Mixed{LossScale: artifact.FirstLossScale, Dynamic: true, GrowthInterval: r.Precision.GrowthInterval}
 }
 
-// overflowed returns how many steps mixed precision has skipped in all.
-func (t *run) overflowed() int {
+// lossScale is what the loss is scaled by now; 0 in float32.
+func (t *run) lossScale() float64 {
 	if state := t.trainer.View().LossScale; state != nil {
-		return artifact.SkippedOf(state)
+		return float64(artifact.ScaleOf(state))
 	}
 	return 0
 }
 
 // noteOverflows tells of the steps of the epoch that mixed precision skipped.
 func (t *run) noteOverflows() {
-	if n := t.overflowed() - t.sums.Overflowed; n > 0 {
+	if n := t.sums.Overflows; n > 0 {
 		t.cfg.Reporter.Note(fmt.Sprintf("the scaled gradient overflowed float16 in %d of %d steps, which were skipped; the loss is now scaled by %g",
-			n, t.perEpoch, artifact.ScaleOf(t.trainer.View().LossScale)))
+			n, t.perEpoch, t.lossScale()))
 	}
 }

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 
 	"github.com/ortrain/ortrain/data"
@@ -84,8 +83,9 @@ func (t *run) pass(lr float64, broken []int) {
 type outcome struct {
 	loss, norm float64
 	correct    int
-	skipped    bool
-	failed     int // the part that an error is about
+	// skipped and overflow are those of runtime.StepResult.
+	skipped, overflow bool
+	failed            int // the part that an error is about
 }
 
 func (t *run) spoil(n int, images []float32) {
@@ -94,23 +94,17 @@ func (t *run) spoil(n int, images []float32) {
 	}
 }
 
-// mostOverflows in a row are more than the scale of the loss can be halved.
-const mostOverflows = 32
-
 // count adds a step, number n of the run, to the epoch's sums and shows it to
 // the schedule. A step that was skipped for a gradient that overflows half
 // precision is nothing unusual; any other is the policy's business.
 func (t *run) count(n int, o outcome, images int) error {
-	if o.skipped {
-		t.overflows++
-		overflow := t.trainer.Manifest().Precision != nil && !math.IsNaN(o.loss) && !math.IsInf(o.loss, 0)
-		if !overflow || t.overflows > mostOverflows {
-			nf := &runtime.NonFiniteError{Step: int64(n), Loss: float32(o.loss), GradientNorm: float32(o.norm)}
-			return t.skip(nf, nf)
-		}
+	switch {
+	case o.overflow:
 		t.sums.Skipped++
-	} else {
-		t.overflows = 0
+		t.sums.Overflows++
+	case o.skipped:
+		nf := &runtime.NonFiniteError{Step: int64(n), Loss: float32(o.loss), GradientNorm: float32(o.norm)}
+		return t.skip(nf, nf)
 	}
 	t.sums.Loss += o.loss * float64(images)
 	t.sums.Correct += o.correct
@@ -135,7 +129,7 @@ func (t *run) parts(b *data.Batch, soft, hyper []float32) (o outcome, err error)
 		}
 		o.loss += float64(out.Loss) / float64(parts)
 		o.correct += agreements(out.Logits, in.Targets, b.Count/parts)
-		o.norm, o.skipped = float64(out.GradientNorm), out.Skipped
+		o.norm, o.skipped, o.overflow = float64(out.GradientNorm), out.Skipped, out.Overflow
 	}
 	return o, nil
 }
@@ -189,7 +183,7 @@ func (t *run) many(ctx context.Context, supply *supply) (int, error) {
 		t.aside.follow(t.trainer)
 	}
 	for i, r := range results {
-		o := outcome{loss: float64(r.Loss), norm: float64(r.GradientNorm), skipped: r.Skipped,
+		o := outcome{loss: float64(r.Loss), norm: float64(r.GradientNorm), skipped: r.Skipped, overflow: r.Overflow,
 			correct: agreements(r.Logits, part(in.Targets, i, g.n), g.batch)}
 		if err := t.count(first+i, o, g.batch); err != nil {
 			return 0, err

@@ -48,8 +48,6 @@ type run struct {
 
 	spec    artifact.Spec // of the artifacts
 	trouble trouble
-	// overflows counts the steps in a row that were skipped.
-	overflows int
 
 	start    data.Position
 	sums     sums

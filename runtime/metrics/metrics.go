@@ -47,6 +47,9 @@ type Epoch struct {
 	// Skipped is the number of steps that were left out since their loss or
 	// gradient was not finite; the column is left out likewise.
 	Skipped float64
+	// LossScale is what mixed precision scaled the loss by at the end of the
+	// epoch; the column is left out likewise.
+	LossScale float64
 }
 
 // column is a field of a row. Numbers that only say how fast the machine was
@@ -73,6 +76,7 @@ var columns = []column{
 var optional = []column{
 	{"teacher_wait_share", 4, func(e *Epoch) *float64 { return &e.TeacherWaitShare }},
 	{"skipped_steps", 0, func(e *Epoch) *float64 { return &e.Skipped }},
+	{"loss_scale", -1, func(e *Epoch) *float64 { return &e.LossScale }},
 }
 
 // columnsWith are the columns of a file with those of the optional ones that
