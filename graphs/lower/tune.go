@@ -30,6 +30,9 @@ func Key(n *ir.Node) string {
 	fmt.Fprintf(&b, "%s%v", n.Op.Kind(), n.Op)
 	for _, v := range n.In {
 		fmt.Fprintf(&b, " %v", v.Shape)
+		if v.DType != ir.Float32 {
+			fmt.Fprintf(&b, " %v", v.DType)
+		}
 	}
 	return b.String()
 }

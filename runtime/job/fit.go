@@ -74,5 +74,5 @@ func (t *run) fittingBatch() string {
 	if err != nil || n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("by an estimate %d images at a time would fit into the %.1f GiB of %s", n, float64(limit)/(1<<30), where)
+	return fmt.Sprintf("by an estimate %d images at a time would fit into the %.3g GiB of %s", n, float64(limit)/(1<<30), where)
 }
