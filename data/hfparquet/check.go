@@ -1,12 +1,17 @@
 package hfparquet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/bits"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/pierrec/lz4/v4"
@@ -103,8 +108,10 @@ func checkPage(column *parquet.Column, codec format.CompressionCodec, from io.Re
 	return nil
 }
 
-// decompressed returns a page's data, of which there are size bytes.
+// decompressed returns a page's data, of which there are at most size bytes: a
+// few bytes may claim to be any number, and the library makes room for them.
 func decompressed(data []byte, codec format.CompressionCodec, size int32) ([]byte, error) {
+	var from io.Reader
 	switch codec {
 	case format.Uncompressed:
 		return data, nil
@@ -114,9 +121,43 @@ func decompressed(data []byte, codec format.CompressionCodec, size int32) ([]byt
 		out := make([]byte, size)
 		n, err := lz4.UncompressBlock(data, out)
 		return out[:max(n, 0)], err
+	case format.Snappy:
+		if n, err := snappy.DecodedLen(data); err != nil || n > int(size) {
+			if err == nil {
+				err = errTooLong
+			}
+			return nil, err
+		}
+		return snappy.Decode(make([]byte, size), data)
+	case format.Gzip:
+		r, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		from = r
+	case format.Zstd:
+		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*mostPage))
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		from = r
+	case format.Brotli:
+		from = brotli.NewReader(bytes.NewReader(data))
+	default:
+		return nil, fmt.Errorf("compressed by %s, which is not read", codec)
 	}
-	return parquet.LookupCompressionCodec(codec).Decode(make([]byte, 0, size), data)
+	out := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := out.ReadFrom(io.LimitReader(from, int64(size)+1)); err != nil {
+		return nil, err
+	}
+	if out.Len() > int(size) {
+		return nil, errTooLong
+	}
+	return out.Bytes(), nil
 }
+
+var errTooLong = errors.New("it holds more than its header says")
 
 // present counts the rows of a page that have a value, by their definition
 // levels, of which the highest is most.

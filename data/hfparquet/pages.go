@@ -65,7 +65,7 @@ func scanPages(f *parquet.File, from io.ReaderAt, column int) ([]page, error) {
 				if n := header.DictionaryPageHeader.V.NumValues; n < 0 || n > header.UncompressedPageSize {
 					return nil, fmt.Errorf("row group %d: a dictionary of %d values", g, n)
 				}
-				if meta.Codec == format.Lz4Raw {
+				if meta.Codec != format.Uncompressed && meta.Codec != format.Snappy {
 					if err := checkPage(nil, meta.Codec, from, p.offset, end); err != nil {
 						return nil, fmt.Errorf("row group %d, dictionary: %w", g, err)
 					}

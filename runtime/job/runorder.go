@@ -1,8 +1,6 @@
 package job
 
-import (
-	"cmp"
-)
+import "cmp"
 
 // runOrder compares two runs; those without the figure come last.
 type runOrder struct {
