@@ -240,7 +240,7 @@ func checkOut(dir string, must, may bool) error {
 			if err := runlock.Check(dir); err != nil {
 				return err
 			}
-			if !exists(filepath.Join(dir, CheckpointFile)) {
+			if !exists(filepath.Join(dir, CheckpointFile)) && !exists(GenerationDir(dir, 1)) {
 				return fmt.Errorf("%s holds a run without a checkpoint (%s); begin it anew with --resume auto, or give another folder", dir, name)
 			}
 			return fmt.Errorf("%s holds a run already (%s); continue it with --resume, or give another folder", dir, name)
