@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -107,9 +109,9 @@ func (p *progress) Stage(name string, done, total int) {
 
 // Epoch implements job.Reporter.
 func (p *progress) Epoch(e job.Epoch) {
-	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %.4f  accuracy %.2f%%", e.Loss, 100*e.Accuracy)}
+	parts := []string{epochOf(e.Progress), fmt.Sprintf("loss %s  accuracy %.2f%%", loss(e.Loss), 100*e.Accuracy)}
 	if e.HeldOut != "" {
-		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %.4f  accuracy %.2f%%", e.HeldOut, e.TestLoss, 100*e.Top1)))
+		parts = append(parts, p.out.bold(fmt.Sprintf("%s loss %s  accuracy %.2f%%", e.HeldOut, loss(e.TestLoss), 100*e.Top1)))
 	}
 	parts = append(parts, "lr "+rate(e.LR), count(int(e.ImagesPerSecond))+" images/s",
 		fmt.Sprintf("data wait %.1f%%", 100*e.WaitShare))
@@ -221,7 +223,7 @@ func figures(g job.Progress, short bool) []string {
 		wait += teacherWait(g, short)
 	}
 	return []string{
-		fmt.Sprintf("loss %.4f", g.Loss), fmt.Sprintf(accuracy, 100*g.Accuracy), clock(g.Left) + " left",
+		"loss " + loss(g.Loss), fmt.Sprintf(accuracy, 100*g.Accuracy), clock(g.Left) + " left",
 		fmt.Sprintf(images, count(int(g.ImagesPerSecond))), fmt.Sprintf(wait, 100*g.WaitShare), fmt.Sprintf("lr %-8s", rate(g.LR)),
 	}
 }
@@ -243,4 +245,13 @@ func (p *progress) bar(done, total, width int) string {
 		n = min(width, done*width/total)
 	}
 	return p.out.green(strings.Repeat(p.done, n)) + p.out.faint(strings.Repeat(p.left, width-n))
+}
+
+// loss writes a loss; that of a run that is about to diverge may have many
+// digits.
+func loss(x float64) string {
+	if math.Abs(x) >= 1e7 {
+		return strconv.FormatFloat(x, 'g', 4, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 4, 64)
 }

@@ -104,7 +104,14 @@ func runRow(r job.RunSummary) []string {
 		differs = append(differs, key+"="+r.Differs[key])
 	}
 	return []string{r.Name, r.Model, r.Data, fmt.Sprintf("%d/%d", r.Epochs, r.Planned), r.State, best, figure(r.Last, 100, 2, " %"),
-		figure(r.TrainLoss, 1, 4, ""), figure(r.ImagesPerSecond, 1, 0, ""), seconds, strconv.FormatUint(r.Seed, 10), strings.Join(differs, " ")}
+		lossOf(r.TrainLoss), figure(r.ImagesPerSecond, 1, 0, ""), seconds, strconv.FormatUint(r.Seed, 10), strings.Join(differs, " ")}
+}
+
+func lossOf(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return loss(*v)
 }
 
 // figure writes a number that may not be known.

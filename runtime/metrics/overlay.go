@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -82,7 +83,10 @@ func (o Overlay) PNG() ([]byte, error) {
 	}
 	panels := make([]*plot.Plot, len(values))
 	for i, value := range values {
-		panels[i] = overlayPanel(runs, value)
+		var cut bool
+		if panels[i], cut = overlayPanel(runs, value); cut {
+			titles[i] += ", cut off"
+		}
 	}
 	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 0.35 * vg.Inch,
 		PadLeft: 0.2 * vg.Inch, PadRight: 0.3 * vg.Inch, PadTop: below, PadBottom: 0.15*vg.Inch + legend}
@@ -108,19 +112,21 @@ func (o Overlay) PNG() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// overlayPanel draws one value of all runs.
-func overlayPanel(runs []Course, value func(Epoch) float64) *plot.Plot {
+// overlayPanel draws one value of all runs. A run that diverged would flatten
+// all others: what is beyond the reach of the rest is cut off.
+func overlayPanel(runs []Course, value func(Epoch) float64) (p *plot.Plot, cut bool) {
 	last := 1
 	for _, r := range runs {
 		last = max(last, r.Epochs[len(r.Epochs)-1].Epoch)
 	}
-	p := Curves{Epochs: []Epoch{{Epoch: max(last, 2)}}}.panel()
+	p = Curves{Epochs: []Epoch{{Epoch: max(last, 2)}}}.panel()
 	p.X.Max = float64(last)
 	low, high := math.Inf(1), math.Inf(-1)
+	var all []float64
 	for i, r := range runs {
 		xy := Curves{Epochs: r.Epochs}.series(value)
 		for _, at := range xy {
-			low, high = min(low, at.Y), max(high, at.Y)
+			all = append(all, at.Y)
 		}
 		if len(xy) == 0 {
 			continue
@@ -131,6 +137,13 @@ func overlayPanel(runs []Course, value func(Epoch) float64) *plot.Plot {
 			p.Add(&plotter.Scatter{XYs: xy, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: 2.6, Shape: draw.CircleGlyph{}}})
 		}
 	}
+	slices.Sort(all)
+	for _, y := range all {
+		if cut = y > beyondReach*all[len(all)/4] && all[len(all)/4] > 0; cut {
+			break
+		}
+		low, high = min(low, y), max(high, y)
+	}
 	if low > high { // no run has the value
 		low, high = 0, 1
 	}
@@ -139,8 +152,11 @@ func overlayPanel(runs []Course, value func(Epoch) float64) *plot.Plot {
 	if low >= 0 {
 		p.Y.Min = max(0, p.Y.Min)
 	}
-	return p
+	return p, cut
 }
+
+// beyondReach is how many times the lower quartile a value may be to be drawn.
+const beyondReach = 100
 
 // overlayStyle is the line of run i.
 func overlayStyle(i int) draw.LineStyle {

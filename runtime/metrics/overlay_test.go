@@ -69,3 +69,22 @@ func TestFitted(t *testing.T) {
 		}
 	}
 }
+
+// TestOverlayOfADivergedRun: its loss does not flatten those of the others.
+func TestOverlayOfADivergedRun(t *testing.T) {
+	course := func(losses ...float64) Course {
+		c := Course{Name: "run"}
+		for i, l := range losses {
+			c.Epochs = append(c.Epochs, Epoch{Epoch: i + 1, TrainLoss: l})
+		}
+		return c
+	}
+	loss := func(e Epoch) float64 { return e.TrainLoss }
+	runs := []Course{course(2, 1.5, 1), course(2.1, 1.4, 0.9)}
+	if p, cut := overlayPanel(runs, loss); cut || p.Y.Max < 2.1 || p.Y.Max > 3 {
+		t.Errorf("cut %v at %v", cut, p.Y.Max)
+	}
+	if p, cut := overlayPanel(append(runs, course(1e30)), loss); !cut || p.Y.Max < 2.1 || p.Y.Max > 3 {
+		t.Errorf("with a diverged run: cut %v at %v", cut, p.Y.Max)
+	}
+}
