@@ -50,9 +50,9 @@ func decodeGo(dst *pixel.Image, file []byte, h *header, shrink int, v Window) er
 				}
 			}
 		case img.Kind == gojpeg.YCbCr:
-			cb, cr := rows[1][:v.W], rows[2][:v.W]
+			cb, cr := rows[1][:len(rows[0])], rows[2][:len(rows[0])]
 			for x, l := range rows[0] {
-				toRGB(out[3*x:3*x+3], int32(l), int32(cb[x])-128, int32(cr[x])-128)
+				toRGB(out[3*x:3*x+3:3*x+3], int32(l), int32(cb[x])-128, int32(cr[x])-128)
 			}
 		case img.Kind == gojpeg.RGB:
 			for x := range v.W {
@@ -109,4 +109,9 @@ func toRGB(out []uint8, y, cb, cr int32) {
 	out[2] = clamp(y + (116130*cb+half)>>16)
 }
 
-func clamp(v int32) uint8 { return uint8(min(max(v, 0), 255)) }
+func clamp(v int32) uint8 {
+	if uint32(v) > 255 {
+		return uint8(^(v >> 31)) // 0 below, 255 above
+	}
+	return uint8(v)
+}

@@ -27,9 +27,7 @@ func enlarge(out []uint8, p *gojpeg.Plane, y int, fancy bool) {
 	default:
 		for i, v := range line {
 			for k := range p.HX {
-				if at := i*p.HX + k; at < len(out) {
-					out[at] = v
-				}
+				out[i*p.HX+k] = v
 			}
 		}
 	}
@@ -45,40 +43,28 @@ func neighbour(p *gojpeg.Plane, y int) []uint8 {
 // across doubles a row.
 func across(out, in []uint8) {
 	n := len(in)
-	set := func(i int, v uint32) {
-		if i < len(out) {
-			out[i] = uint8(v)
-		}
+	out = out[: 2*n : 2*n]
+	this := uint32(in[0])
+	out[0] = in[0]
+	for i, v := range in[1:] {
+		next, pair := uint32(v), out[2*i+1:2*i+3:2*i+3]
+		pair[0], pair[1] = uint8((3*this+next+2)>>2), uint8((3*next+this+1)>>2)
+		this = next
 	}
-	at := func(i int) uint32 { return uint32(in[i]) }
-	set(0, at(0))
-	set(1, (3*at(0)+at(1)+2)>>2)
-	for i := 1; i < n-1; i++ {
-		set(2*i, (3*at(i)+at(i-1)+1)>>2)
-		set(2*i+1, (3*at(i)+at(i+1)+2)>>2)
-	}
-	set(2*n-2, (3*at(n-1)+at(n-2)+1)>>2)
-	set(2*n-1, at(n-1))
+	out[2*n-1] = in[n-1]
 }
 
 // both doubles a row that is first mixed with its neighbour.
 func both(out, in, near []uint8) {
 	n := len(in)
-	set := func(i int, v uint32) {
-		if i < len(out) {
-			out[i] = uint8(v)
-		}
+	out, near = out[:2*n:2*n], near[:n]
+	this := 3*uint32(in[0]) + uint32(near[0])
+	out[0] = uint8((4*this + 8) >> 4)
+	near = near[1:]
+	for i, v := range in[1:] {
+		next, pair := 3*uint32(v)+uint32(near[i]), out[2*i+1:2*i+3:2*i+3]
+		pair[0], pair[1] = uint8((3*this+next+7)>>4), uint8((3*next+this+8)>>4)
+		this = next
 	}
-	sum := func(i int) uint32 { return 3*uint32(in[i]) + uint32(near[i]) }
-	last, this, next := uint32(0), sum(0), sum(1)
-	set(0, (4*this+8)>>4)
-	set(1, (3*this+next+7)>>4)
-	for i := 1; i < n-1; i++ {
-		last, this, next = this, next, sum(i+1)
-		set(2*i, (3*this+last+8)>>4)
-		set(2*i+1, (3*this+next+7)>>4)
-	}
-	last, this = this, next
-	set(2*n-2, (3*this+last+8)>>4)
-	set(2*n-1, (4*this+7)>>4)
+	out[2*n-1] = uint8((4*this + 7) >> 4)
 }
