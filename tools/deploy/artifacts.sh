@@ -35,4 +35,5 @@ train() {
 }
 train 'resnet8 with sgd' --model resnet8
 train 'wrn10_1 with dropout and adamw' --model wrn10_1 --set optimizer.name=adamw --set model.options.dropout=0.3 --lr 0.003
+train 'resnet8 in mixed precision' --model resnet8 --set precision=mixed
 echo 'all is well'

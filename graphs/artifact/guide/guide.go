@@ -58,7 +58,10 @@ var meanings = map[string]string{
 	artifact.Gradients: "sum of the gradients of a batch's parts; zeros for the first",
 	artifact.Teacher:   "the teacher's logits for the same images",
 	artifact.Loss:      "mean loss of the batch",
-	artifact.Logits:    "one row an image",
+	artifact.LossScale: "mixed precision's scale of the loss (its first value is `loss_scale` under `precision` in the manifest), the good steps since it changed (0), the steps skipped (0)",
+
+	artifact.GradientNorm: "Euclidean norm of the gradient",
+	artifact.Logits:       "one row an image",
 }
 
 func render(dir string, m *artifact.Manifest) (string, error) {

@@ -52,6 +52,7 @@ for (const slot of manifest.slots ?? []) {
   state[slot.name] = new ort.Tensor('float32', new Float32Array(count).fill(slot.init), [count]);
 }
 if (manifest.statistics?.length) state.stats = vector(manifest.statistics);
+if (manifest.precision) state.loss_scale = new ort.Tensor('float32', [manifest.precision.loss_scale, 0, 0], [3]);
 const hyper = Object.fromEntries(manifest.hyperparameters.map((h) => [h.name, h.default]));
 
 const patterns = Float32Array.from({ length: classes * pixels }, normal);

@@ -49,6 +49,8 @@ for slot in manifest["slots"] or []:
     state[slot["name"]] = np.full_like(state["params"], slot["init"])
 if manifest["statistics"]:
     state["stats"] = vector(manifest["statistics"])
+if "precision" in manifest:
+    state["loss_scale"] = np.array([manifest["precision"]["loss_scale"], 0, 0], np.float32)
 hyper = {h["name"]: h["default"] for h in manifest["hyperparameters"]}
 
 patterns = rng.normal(0, 1, (classes, *size)).astype(np.float32)
