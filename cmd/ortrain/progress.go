@@ -49,8 +49,12 @@ func newProgress(out *stream) *progress {
 
 // Start implements job.Reporter.
 func (p *progress) Start(plan job.Plan) {
-	p.line(fmt.Sprintf("%s with %s on %s: %s parameters, %s multiply-adds an image",
-		p.out.bold(plan.Model), plan.Optimizer, plan.Dataset, count(plan.Parameters), short(plan.FLOPs)))
+	how := ""
+	if plan.Mixed {
+		how = " in mixed precision"
+	}
+	p.line(fmt.Sprintf("%s with %s on %s%s: %s parameters, %s multiply-adds an image",
+		p.out.bold(plan.Model), plan.Optimizer, plan.Dataset, how, count(plan.Parameters), short(plan.FLOPs)))
 	p.line(fmt.Sprintf("%s training and %s test images, %s of %s of %d",
 		count(plan.TrainImages), count(plan.TestImages), plural(plan.Epochs, "epoch"), plural(plan.StepsPerEpoch, "step"), plan.Batch))
 	workers := "a loader worker per core"

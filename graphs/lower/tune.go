@@ -124,6 +124,7 @@ func ProbeLoop(n *ir.Node, form string, o Options) (*onnx.ModelProto, error) {
 		return onnx.TensorInfo(name, onnx.TensorProto_FLOAT, []int64{1})
 	}
 	result := g.Output[0].Name
+	half := g.Output[0].GetType().GetTensorType().GetElemType() == int32(onnx.TensorProto_FLOAT16)
 	body := &onnx.GraphProto{Name: "body", Node: g.Node,
 		Input:  []*onnx.ValueInfoProto{scalar("trip", onnx.TensorProto_INT64), scalar("go", onnx.TensorProto_BOOL), one("before")},
 		Output: []*onnx.ValueInfoProto{scalar("go_on", onnx.TensorProto_BOOL), one("after")},
@@ -139,9 +140,17 @@ func ProbeLoop(n *ir.Node, form string, o Options) (*onnx.ModelProto, error) {
 	body.Node = append(body.Node,
 		&onnx.NodeProto{Name: "loop/flat", OpType: "Reshape", Input: []string{result, "loop/all"}, Output: []string{"loop/vector"}},
 		&onnx.NodeProto{Name: "loop/first", OpType: "Slice", Input: []string{"loop/vector", "loop/0", "loop/1", "loop/0"}, Output: []string{"loop/element"}},
+	)
+	element := "loop/element"
+	if half {
+		element = "loop/wide"
+		body.Node = append(body.Node, &onnx.NodeProto{Name: element, OpType: "Cast", Input: []string{"loop/element"}, Output: []string{element},
+			Attribute: []*onnx.AttributeProto{castTo(ir.Float32)}})
+	}
+	body.Node = append(body.Node,
 		// What is read of each trip's result goes on to the next, so that no
 		// trip can be left out.
-		&onnx.NodeProto{Name: "loop/sum", OpType: "Add", Input: []string{"loop/element", "before"}, Output: []string{"after"}},
+		&onnx.NodeProto{Name: "loop/sum", OpType: "Add", Input: []string{element, "before"}, Output: []string{"after"}},
 		&onnx.NodeProto{Name: "loop/go", OpType: "Identity", Input: []string{"go"}, Output: []string{"go_on"}},
 	)
 	g.Node = []*onnx.NodeProto{{Name: "loop", OpType: "Loop", Input: []string{Trips, "loop/true", "loop/start"}, Output: []string{"element"},

@@ -84,6 +84,7 @@ type Plan struct {
 	TrainImages, TestImages   int
 	Epochs, StepsPerEpoch     int
 	Batch, Threads, Workers   int
+	Mixed                     bool // in mixed precision
 	// FirstEpoch and FirstStep (within it) are not 0 after a resume.
 	FirstEpoch, FirstStep int
 	Library               string // "1.30.0 (/path)"

@@ -102,7 +102,7 @@ func (t *run) plan() Plan {
 		Model: m.Model.Name, Optimizer: m.Optimizer.Name, Dataset: t.data.Name,
 		Parameters: m.ParamCount(), FLOPs: m.Model.FLOPs,
 		TrainImages: t.data.Train.Len(), TestImages: t.held.Len(),
-		Epochs: t.recipe.Epochs, StepsPerEpoch: t.perEpoch, Batch: t.recipe.Batch,
+		Epochs: t.recipe.Epochs, StepsPerEpoch: t.perEpoch, Batch: t.recipe.Batch, Mixed: t.recipe.Precision.Mixed(),
 		Threads: threads(t.recipe.Threads), Workers: workers,
 		FirstEpoch: t.start.Epoch, FirstStep: t.start.Batch,
 		Library: fmt.Sprintf("%s (%s)", t.lib.Version, t.lib.Path), Out: t.cfg.Out,

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/x448/float16"
+
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
@@ -204,19 +206,15 @@ func newTrial(n *ir.Node, form string, o lower.Options, run runtime.Options) (*t
 			t.in[p.Name] = t.trips
 			continue
 		}
-		x, err := runtime.NewTensor(p.Shape...)
+		x, err := trialTensor(p)
 		if err != nil {
 			t.close()
 			return nil, err
 		}
-		// Zeros would be quicker than numbers nowhere, but subnormals slower.
-		for i, f := 0, x.Floats(); i < len(f); i++ {
-			f[i] = float32(i%13)/13 - 0.4
-		}
 		t.in[p.Name] = x
 	}
 	for _, p := range t.session.Outputs() {
-		y, err := runtime.NewTensor(p.Shape...)
+		y, err := trialTensor(p)
 		if err != nil {
 			t.close()
 			return nil, err
@@ -224,6 +222,28 @@ func newTrial(n *ir.Node, form string, o lower.Options, run runtime.Options) (*t
 		t.out[p.Name] = y
 	}
 	return t, nil
+}
+
+// trialTensor makes a tensor for a port, float32 or float16, of numbers of usual
+// size: zeros would be quicker nowhere, but subnormals slower.
+func trialTensor(p runtime.Port) (*runtime.Tensor, error) {
+	size := 1
+	for _, d := range p.Shape {
+		size *= int(d)
+	}
+	number := func(i int) float32 { return float32(i%13)/13 - 0.4 }
+	if p.Type == runtime.Float16 {
+		halves := make([]float16.Float16, size)
+		for i := range halves {
+			halves[i] = float16.Fromfloat32(number(i))
+		}
+		return runtime.WrapHalves(halves, p.Shape...)
+	}
+	floats := make([]float32, size)
+	for i := range floats {
+		floats[i] = number(i)
+	}
+	return runtime.WrapTensor(floats, p.Shape...)
 }
 
 // turn returns the mean seconds of a node's computation over a turn.
