@@ -93,6 +93,7 @@ parity: setup build | $(PYTHON)
 	$(PYTHON) tools/parity/optimizers/peers.py
 	$(PYTHON) tools/parity/distillation/golden_distillation.py --check
 	$(PYTHON) tools/parity/focal/golden_focal.py --check
+	$(PYTHON) tools/parity/precision/golden_precision.py --check
 	$(GO) test -count=1 ./tools/parity/...
 	rm -rf runs/parity
 	bin/ortrain train --data mnist --model resnet20 --epochs 1 --limit 256 --out runs/parity

@@ -303,3 +303,70 @@ func TestMixedCheckpoint(t *testing.T) {
 		t.Errorf("a run in mixed precision does not take the state over: scale %v", s.LossScale)
 	}
 }
+
+// TestMixedSpecs: whatever else a step may have, in mixed precision its gradient
+// is that of float32 up to float16's rounding.
+func TestMixedSpecs(t *testing.T) {
+	const batch = 32
+	for name, change := range map[string]func(*artifact.Spec){
+		"frozen norms": func(s *artifact.Spec) {
+			s.FreezeNorms = true
+			s.Freeze = func(n string) bool { return strings.HasPrefix(n, "conv1") || strings.Contains(n, "bn1") }
+		},
+		"a teacher": func(s *artifact.Spec) { s.Distillation = artifact.SoftDivergence },
+		"sigmoids":  func(s *artifact.Spec) { s.Loss = artifact.BCELoss },
+		"focal":     func(s *artifact.Spec) { s.Loss, s.Focal = artifact.FocalLoss, artifact.Focal{Gamma: 2} },
+		"gates, draws": func(s *artifact.Spec) {
+			s.Config.Options = map[string]string{"se": "true", "dropout": "0.2", "stochastic_depth": "0.3"}
+		},
+		"clipped":            func(s *artifact.Spec) { s.Gradient = []string{"clip_norm", "agc"} },
+		"rates of layers":    func(s *artifact.Spec) { s.LayerDecay = 0.7 },
+		"an auxiliary loss":  func(s *artifact.Spec) { s.Model, s.Config.Input = "amoebanet_b_1_16", [3]int{1, 16, 16} },
+		"products in update": func(s *artifact.Spec) { s.Optimizer = "muon" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var updates, losses [2][]float32
+			for i, precision := range []*artifact.Mixed{nil, {LossScale: 1024}} {
+				tr := trained(t, func(s *artifact.Spec) { s.Batch = batch; change(s); s.Precision = precision })
+				in := tr.Manifest().Model.Input
+				rng := newRand(6)
+				images, targets := make([]float32, batch*in[0]*in[1]*in[2]), make([]float32, batch*tinyClasses)
+				for k := range images {
+					images[k] = float32(rng.NormFloat64())
+				}
+				inputs := runtime.Inputs{Images: images, Targets: targets}
+				for k := range batch {
+					targets[k*tinyClasses+k%tinyClasses] = 1
+				}
+				if tr.Manifest().Distillation != "" {
+					for range targets {
+						inputs.Teacher = append(inputs.Teacher, float32(rng.NormFloat64()))
+					}
+				}
+				before := tr.State()
+				r, err := tr.StepInputs(inputs, rows(t, tr, 0, 1), 0, 1)
+				if err != nil || r.Skipped {
+					t.Fatal(r.Skipped, err)
+				}
+				losses[i] = []float32{r.Loss}
+				after := tr.View()
+				for k, p := range after.Params {
+					updates[i] = append(updates[i], p-before.Params[k])
+				}
+			}
+			var diff, size float64
+			for k, w := range updates[0] {
+				d := float64(updates[1][k]) - float64(w)
+				diff, size = diff+d*d, size+float64(w)*float64(w)
+			}
+			t.Logf("updates are %.2g apart, losses %.2g", math.Sqrt(diff/size), apart(losses[1], losses[0]))
+			if d := math.Sqrt(diff / size); d > 0.15 || d == 0 {
+				t.Errorf("the updates are %.2g apart", d)
+			}
+			if d := apart(losses[1], losses[0]); d > 5e-3 {
+				t.Errorf("the losses are %.2g apart", d)
+			}
+		})
+	}
+}

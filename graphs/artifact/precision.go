@@ -134,6 +134,11 @@ func (m *Manifest) lowering(o lower.Options) lower.Options {
 // mixed puts what g computes so far into mixed precision, if that is asked for,
 // and returns logits and gradients in float32. source are the parameters and
 // random draws.
+//
+// Each weight is cast by itself, once. Casting the flat vector would save some
+// sixty small nodes of ResNet-50, but it would have to be cut up twice, for the
+// scales and shifts of norms stay float32: 18 bytes a parameter moved in place
+// of 14.
 func (m *Manifest) mixed(g *ir.Graph, b *nn.Builder, source nn.Values, logits *ir.Value, grads []*ir.Value) (*ir.Value, []*ir.Value, error) {
 	if m.Precision == nil {
 		return logits, grads, nil
