@@ -37,13 +37,14 @@ var inBaseline = []string{"sgd", "batch_norm"}
 
 // notMeasured are the tricks of which there is no row, and why.
 var notMeasured = map[string]string{
-	"distillation":   "it takes a trained teacher; see testdata/results for runs with one",
-	"class_balanced": "it is for data with rare classes, and the ladder's classes are balanced",
-	"weighted":       "it is for data with rare classes, and the ladder's classes are balanced",
-	"resize":         "it is no augmentation, and the ladder's images have one size",
-	"shake_shake":    "it belongs to the Shake-Shake networks, which the ladder's budget is too small for",
-	"shakedrop":      "it belongs to the PyramidNets, which the ladder's budget is too small for",
-	"auxiliary_head": "it belongs to the AmoebaNets, which the ladder's budget is too small for",
+	"distillation":    "it takes a trained teacher; see testdata/results for runs with one",
+	"class_balanced":  "it is for data with rare classes, and the ladder's classes are balanced",
+	"weighted":        "it is for data with rare classes, and the ladder's classes are balanced",
+	"resize":          "it is no augmentation, and the ladder's images have one size",
+	"shake_shake":     "it belongs to the Shake-Shake networks, which the ladder's budget is too small for",
+	"shakedrop":       "it belongs to the PyramidNets, which the ladder's budget is too small for",
+	"mixed_precision": "it is for the speed of a device, not for the error; testdata/results/mixed_precision.csv has losses of both precisions side by side",
+	"auxiliary_head":  "it belongs to the AmoebaNets, which the ladder's budget is too small for",
 }
 
 // assignments returns the row's changes of the recipe.
