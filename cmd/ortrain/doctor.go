@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/job"
 )
@@ -64,7 +65,7 @@ func (e *environment) runDoctor(c *cli.Context) error {
 		e.note("providers: %s", strings.Join(d.Providers, ", "))
 	}
 	if d.CUDA != nil {
-		e.printCUDA(d.CUDA, provider != "")
+		e.printCUDA(d.CUDA, provider == lower.CUDA)
 	}
 	e.mark(true, "%s, %s, %s by default", d.Platform, d.CPU, plural(d.Threads, "thread"))
 	switch {

@@ -50,6 +50,14 @@ func standIns(b []byte) ([]byte, error) {
 		t.DataType, t.RawData, t.Int32Data = int32(onnx.TensorProto_INT32), nil, make([]int32, n)
 	}
 	g := m.GetGraph()
+	for _, n := range g.GetNode() {
+		for _, a := range n.GetAttribute() {
+			// A value that fills a tensor has one element.
+			if t := a.GetT(); t != nil && foreign[onnx.TensorProto_DataType(t.GetDataType())] > 0 {
+				t.Dims, t.DataType, t.RawData, t.Int32Data, replaced = []int64{1}, int32(onnx.TensorProto_INT32), nil, []int32{0}, true
+			}
+		}
+	}
 	for _, v := range slices.Concat(g.GetInput(), g.GetOutput(), g.GetValueInfo()) {
 		if t := v.GetType().GetTensorType(); t != nil {
 			if _, ok := foreign[onnx.TensorProto_DataType(t.GetElemType())]; ok {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"slices"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,7 +19,7 @@ import (
 // Diagnosis tells whether this machine can train, and why not.
 type Diagnosis struct {
 	runtime.Report
-	// CUDA tells of provider cuda, where it was asked for or the library has it.
+	// CUDA tells of provider cuda, where it was asked for or its file lies beside the library.
 	CUDA *runtime.CUDAReport `json:"cuda,omitempty"`
 	// SelfTest is the outcome of one training step of a small network.
 	SelfTest SelfTest `json:"self_test"`
@@ -76,7 +76,7 @@ func Diagnose(library, dataDir string) *Diagnosis { return DiagnoseProvider("", 
 // CPU.
 func DiagnoseProvider(provider, library, dataDir string) *Diagnosis {
 	d := &Diagnosis{Report: runtime.ExamineFor(provider, library), Decoder: decode.Decoder(), Provider: provider}
-	if d.Library.Path != "" && (provider == lower.CUDA || slices.Contains(d.Providers, "CUDAExecutionProvider")) {
+	if d.Library.Path != "" && (provider == lower.CUDA || exists(filepath.Join(filepath.Dir(d.Library.Path), runtime.CUDAProviderFile))) {
 		d.CUDA = runtime.ExamineCUDA(d.Library)
 	}
 	if d.Problem == "" && (provider != lower.CUDA || d.CUDA.Err() == nil) {

@@ -23,6 +23,9 @@ import (
 type TuneConfig struct {
 	Recipe  *recipe.Recipe
 	Library string
+	// Spec, if set, describes the step in place of the recipe, of which then
+	// only provider and threads are used.
+	Spec *artifact.Spec
 	// Progress, if set, is called as operators are done.
 	Progress func(done, total int)
 }
@@ -59,11 +62,16 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	if _, err := libraryFor(r, c.Library); err != nil {
 		return nil, err
 	}
-	d, err := openData(ctx, r)
-	if err != nil {
-		return nil, err
+	var spec artifact.Spec
+	if c.Spec != nil {
+		spec = *c.Spec
+	} else {
+		d, err := openData(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		spec = Spec(r, d)
 	}
-	spec := Spec(r, d)
 	spec.Lowering.Choices = nil
 	g, err := artifact.StepGraph(spec)
 	if err != nil {

@@ -111,6 +111,11 @@ const ruleForm = "rule "
 
 var tuned sync.Map // environment → map[string]string
 
+// Choices returns the forms that Tune has found to be the fastest for a recipe's
+// provider and threads on this machine, by lower.Key; nil where it has not run.
+// The library must be open.
+func Choices(r *recipe.Recipe) map[string]string { return choices(r) }
+
 // choices returns the forms that were measured to be the fastest here, nil
 // where Tune has not run. Measurements that cannot be read count as none: they
 // are a matter of speed.

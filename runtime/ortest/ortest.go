@@ -3,6 +3,7 @@ package ortest
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -13,7 +14,7 @@ import (
 // to install it: these tests prove nothing when they are skipped.
 func Open(t testing.TB) runtime.Library {
 	t.Helper()
-	lib, err := runtime.FindLibrary("")
+	lib, err := runtime.FindLibraryFor(Provider(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,6 +22,26 @@ func Open(t testing.TB) runtime.Library {
 		t.Fatal(err)
 	}
 	return lib
+}
+
+// ProviderEnv names the execution provider that the tests of the operators run
+// on, cpu where it is not set. On "cuda", which needs a GPU, only what is lowered
+// for CUDA is tested.
+const ProviderEnv = "ORTRAIN_TEST_PROVIDER"
+
+// Provider returns the execution provider of the tests.
+func Provider() string {
+	if p := os.Getenv(ProviderEnv); p != "" {
+		return p
+	}
+	return "cpu"
+}
+
+// Options are the session options of the tests of the operators: one thread, or
+// the device without TF32. Nodes that a test puts around an operator may run on
+// the CPU.
+func Options() runtime.Options {
+	return runtime.Options{Threads: 1, Kernels: Kernels(), Provider: Provider(), CUDA: runtime.CUDA{NoTF32: true, Fallback: true}}
 }
 
 // Kernels returns the kernel library, nil where none is built: what needs it

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ortrain/ortrain/graphs/autodiff"
 	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/nn"
 	"github.com/ortrain/ortrain/graphs/reference"
@@ -149,6 +150,9 @@ func TestNetworks(t *testing.T) {
 				}
 			}
 			tolerance := networkTolerance
+			if ortest.Provider() == lower.CUDA {
+				tolerance *= deviceTolerance / 1e-5
+			}
 			if c.model == "amoebanet_b_1_16" {
 				tolerance *= 5 // three times as deep
 			}
@@ -167,7 +171,7 @@ func TestNetworks(t *testing.T) {
 					for name, w := range want {
 						if strings.HasPrefix(name, "grad.") && largest(w) < noGradient*top {
 							// A shift that the next norm takes away again.
-							if off := largest(got[name]); off > networkTolerance*top {
+							if off := largest(got[name]); off > tolerance*top {
 								t.Errorf("%s is %.2g, want 0 (%s, fused: %v)", name, off, layout, !o.NoFusion)
 							}
 							continue

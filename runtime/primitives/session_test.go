@@ -43,7 +43,7 @@ func open(t testing.TB, name string, m *onnx.ModelProto) session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSessionFromBytes(name, data, runtime.Options{Threads: 1, Kernels: ortest.Kernels()})
+	s, err := runtime.NewSessionFromBytes(name, data, ortest.Options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,250 @@
+#!/usr/bin/env bash
+# Everything there is to measure on a GPU, by steps of less than ten minutes
+# each, whose results are kept under testdata/results/gpu:
+#
+#   tools/gpu/run.sh                     every step, one after the other
+#   tools/gpu/run.sh step18 step50       some of them
+#   tools/gpu/run.sh --cpu               the same, tiny and on the CPU: proves the script
+#
+#   machine     the device, its driver and libraries (ortrain doctor)
+#   check       a step against the CPU's, TF32 off: losses, logits, gradients
+#   primitives  every operator in every form against the float64 reference
+#   step18      images/s of ResNet-18, small stem, 32 pixels, batch 512, beside PyTorch
+#   step50      images/s of ResNet-50, 224 pixels, batch 256, beside PyTorch
+#   profile     where the time of these steps goes, by operator and by node
+#   forms18     the fastest form of every operator of the first; runs on this
+#   forms50     machine take them from then on: time the steps again afterwards
+#   train       CIFAR-10, ResNet-18 to its plateau, beside PyTorch (needs DATA);
+#               goes on where an earlier call stopped
+#
+# For a machine that cannot build or fetch anything, and takes small transfers:
+#
+#   tools/gpu/run.sh pack                here: programs and library into .gpu,
+#                                        in folders of at most 50 MiB
+#   tools/gpu/run.sh unpack              there, once all of .gpu is there
+#
+# Variables: DATA the folder of CIFAR-10's binary files (TEST_FILE test_batch.bin),
+# PYTHON one with PyTorch, OUT another folder for the results, MINUTES the
+# longest that 'train' may take in a call (8), DEVICE the device's number.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+root=$PWD
+version=1.30.0
+cpu=
+if [ "${1:-}" = --cpu ]; then
+	cpu=1
+	shift
+fi
+out=${OUT:-testdata/results/gpu}
+[ -z "$cpu" ] || out=${OUT:-runs/gpu-cpu}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+minutes=${MINUTES:-8} device=${DEVICE:-0}
+
+pack() {
+	[ -e ".cache/onnxruntime-cuda/$version/libonnxruntime_providers_cuda.so" ] || make --no-print-directory setup-cuda
+	rm -rf .gpu && mkdir -p .gpu/bin
+	go build -buildvcs=false -o .gpu/bin/ortrain ./cmd/ortrain
+	go build -buildvcs=false -o .gpu/bin/gpu ./tools/gpu
+	go test -c -o .gpu/bin/primitives.test ./runtime/primitives
+	# The library compresses to some 180 MiB: four folders.
+	tar cf - -C ".cache/onnxruntime-cuda/$version" . | xz -T0 -6 | split -b 48M -d -a 1 - .gpu/library.
+	for piece in .gpu/library.?; do
+		mkdir "$piece.d" && mv "$piece" "$piece.d/"
+	done
+	(cd .gpu/bin && xz -T0 -6 -k primitives.test && rm primitives.test)
+	du -sh .gpu/bin .gpu/library.*
+	echo "carry each of these folders to $(basename "$root") on the other machine, then: tools/gpu/run.sh unpack"
+}
+
+unpack() {
+	mkdir -p ".cache/onnxruntime-cuda/$version"
+	cat .gpu/library.?.d/library.? | tar xJ -C ".cache/onnxruntime-cuda/$version"
+	[ ! -e .gpu/bin/primitives.test.xz ] || xz -df .gpu/bin/primitives.test.xz
+	chmod +x .gpu/bin/*
+	ls -l ".cache/onnxruntime-cuda/$version"
+}
+
+case "${1:-}" in pack | unpack) "$1"; exit ;; esac
+
+# The programs: those of pack, or built now.
+bin=$root/.gpu/bin
+if [ ! -x "$bin/gpu" ] || [ -n "$cpu" ]; then
+	bin=$(mktemp -d)
+	trap 'rm -rf "$bin"' EXIT
+	go build -buildvcs=false -o "$bin/ortrain" ./cmd/ortrain
+	go build -buildvcs=false -o "$bin/gpu" ./tools/gpu
+	go test -c -o "$bin/primitives.test" ./runtime/primitives
+fi
+python=${PYTHON:-}
+for candidate in .venv/bin/python python3; do
+	[ -n "$python" ] || ! "$candidate" -c 'import torch' 2>/dev/null || python=$(command -v "$candidate")
+done
+# What is measured of the forms stays with the results.
+export XDG_CACHE_HOME=$out/cache
+if [ -z "$cpu" ]; then
+	# CUDA's libraries of PyTorch serve ONNX Runtime too.
+	if [ -n "$python" ]; then
+		libraries=$("$python" - <<-'P'
+			import glob, os, sysconfig
+			print(":".join(sorted(glob.glob(os.path.join(sysconfig.get_paths()["purelib"], "nvidia", "*", "lib")))))
+		P
+		)
+		export LD_LIBRARY_PATH=$libraries:${LD_LIBRARY_PATH:-}
+	fi
+	where=(-provider cuda -device "$device")
+	run=(--provider cuda --device "$device")
+	torch=(--device "cuda:$device")
+else
+	where=(-provider cpu)
+	run=(--provider cpu)
+	torch=(--device cpu)
+fi
+
+say() { printf '\n== %s\n' "$*"; }
+fresh() { rm -f "$@"; }
+peer() {
+	if [ -z "$python" ]; then
+		echo "PyTorch is not timed: there is no Python that has it (PYTHON=...)"
+		return
+	fi
+	"$python" tools/gpu/peer.py "${torch[@]}" "$@"
+}
+
+machine() {
+	{
+		date -u +%F
+		[ -n "$cpu" ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+		[ -z "$python" ] || "$python" -c 'import torch; print("PyTorch", torch.__version__, "cuDNN", torch.backends.cudnn.version())'
+		"$bin/ortrain" doctor "${run[@]:0:2}" | grep -v 'data set' || true
+	} 2>&1 | tee "$out/machine.txt"
+	grep -q 'a training step works' "$out/machine.txt"
+}
+
+check() {
+	fresh "$out/check.csv"
+	if [ -n "$cpu" ]; then
+		"$bin/gpu" check "${where[@]}" -model resnet20 -batch 16 -size 32 -out "$out/check.csv"
+		return
+	fi
+	for network in "resnet20 128 32" "wrn16_4 64 32" "resnet18 128 32" "resnet50 32 128"; do
+		set -- $network
+		"$bin/gpu" check "${where[@]}" -model "$1" -batch "$2" -size "$3" -out "$out/check.csv"
+	done
+}
+
+primitives() {
+	local which='TestForms/.*/(cuda_|chosen_cuda)|TestNetworks'
+	[ -z "$cpu" ] || which='TestForms/(MaxPool|ReluGrad).*/(cuda_|chosen_cuda)'
+	(
+		cd runtime/primitives
+		[ -n "$cpu" ] || export ORTRAIN_TEST_PROVIDER=cuda
+		"$bin/primitives.test" -test.run "$which" -test.parallel 1 -test.v 2>&1 | grep -E '^( *--- FAIL|.*(distance|away|FAIL|PASS$))' | tee "$out/primitives.txt"
+	)
+	tail -1 "$out/primitives.txt" | grep -q PASS
+}
+
+# speed MODEL BATCH SIZE STEPS FILE: ours and PyTorch's.
+speed() {
+	local common=(-model "$1" -batch "$2" -size "$3" -steps "$4" -out "$5")
+	local peers=(--model "$1" --batch "$2" --size "$3" --steps "$4" --out "$5")
+	local rounds=3 runs="1 8 32"
+	if [ -n "$cpu" ]; then
+		rounds=1 runs="1 2"
+	fi
+	peer "${peers[@]}" --rounds $rounds --precision amp
+	for k in $runs; do
+		"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -mixed -steps-per-run "$k"
+	done
+	peer "${peers[@]}" --rounds $rounds --precision amp --input host
+	peer "${peers[@]}" --rounds $rounds --precision tf32
+	"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -steps-per-run "${runs##* }"
+	[ -n "$cpu" ] || "$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -mixed -heuristic -steps-per-run 8
+}
+
+step18() {
+	fresh "$out/step_resnet18.csv"
+	if [ -n "$cpu" ]; then
+		speed resnet18 4 32 2 "$out/step_resnet18.csv"
+	else
+		speed resnet18 512 32 64 "$out/step_resnet18.csv"
+	fi
+}
+
+step50() {
+	fresh "$out/step_resnet50.csv"
+	if [ -n "$cpu" ]; then
+		speed resnet50 2 64 2 "$out/step_resnet50.csv"
+	else
+		speed resnet50 256 224 32 "$out/step_resnet50.csv"
+	fi
+}
+
+profile() {
+	export CUDA_LAUNCH_BLOCKING=1
+	local a=(-model resnet18 -batch 512 -size 32 -steps 5) b=(-model resnet50 -batch 256 -size 224 -steps 3)
+	if [ -n "$cpu" ]; then
+		a=(-model resnet18 -batch 4 -size 32 -steps 2) b=(-model resnet50 -batch 2 -size 64 -steps 1)
+	fi
+	for precision in "" -mixed; do
+		"$bin/gpu" profile "${where[@]}" "${a[@]}" $precision -out "$out/profile_resnet18$precision.csv"
+		"$bin/gpu" profile "${where[@]}" "${b[@]}" $precision -out "$out/profile_resnet50$precision.csv"
+	done
+	unset CUDA_LAUNCH_BLOCKING
+}
+
+forms18() {
+	local a=(-model resnet18 -batch 512 -size 32)
+	[ -z "$cpu" ] || a=(-model resnet18 -batch 4 -size 32)
+	for precision in "" -mixed; do
+		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet18$precision.csv"
+	done
+}
+
+forms50() {
+	local a=(-model resnet50 -batch 256 -size 224)
+	[ -z "$cpu" ] || a=(-model resnet50 -batch 2 -size 64)
+	for precision in "" -mixed; do
+		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet50$precision.csv"
+	done
+}
+
+train() {
+	: "${DATA:?set DATA to the folder of the binary files of CIFAR-10}"
+	local epochs=60 limit=() ours=$out/cifar10_resnet18 recipe=(--batch 512 --set steps_per_run=16 --set precision.type=mixed) theirs=(--batch 512)
+	if [ -n "$cpu" ]; then
+		epochs=2 limit=(--limit 64)
+		recipe=(--batch 16 --set steps_per_run=2) theirs=(--batch 16 --warmup 1)
+	fi
+	say "ours"
+	timeout --preserve-status -s INT "${minutes}m" "$bin/ortrain" train --data cifar10 --data-dir "$DATA" --train-files 'data_batch_[1-5].bin' --test-files "${TEST_FILE:-test_batch.bin}" \
+		"${run[@]}" --model resnet18 --epochs $epochs --lr 0.2 --seed 1 "${recipe[@]}" ${limit[@]+"${limit[@]}"} \
+		--set "schedule.warmup={kind: gradual, epochs: $([ -n "$cpu" ] && echo 1 || echo 5)}" --set optimizer.weight_decay=5e-4 --set checkpoint.every=5 \
+		--resume auto --out "$ours"
+	cp "$ours/metrics.csv" "$out/cifar10_resnet18_ortrain.csv"
+	[ -n "$python" ] || return 0
+	say "PyTorch"
+	"$python" tools/gpu/train.py "${torch[@]}" --data-dir "$DATA" --test-file "${TEST_FILE:-test_batch.bin}" --epochs $epochs "${theirs[@]}" \
+		${limit[@]+"${limit[@]}"} --minutes "$minutes" --out "$out/cifar10_resnet18_pytorch.csv"
+}
+
+steps=("$@")
+if [ ${#steps[@]} = 0 ]; then
+	steps=(machine check primitives step18 step50 profile forms18 forms50)
+	[ -z "${DATA:-}" ] || steps+=(train)
+fi
+for s in "${steps[@]}"; do
+	case $s in
+	machine | check | primitives | step18 | step50 | profile | forms18 | forms50 | train) ;;
+	*)
+		echo "run.sh: there is no step $s; see the head of the script" >&2
+		exit 2
+		;;
+	esac
+done
+for s in "${steps[@]}"; do
+	say "$s"
+	begun=$(date +%s)
+	"$s"
+	echo "$s took $(($(date +%s) - begun)) s"
+done
