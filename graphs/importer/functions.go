@@ -175,7 +175,7 @@ func pRelu(w *walker) {
 	x := w.tensor(0)
 	if w.isConst(1) {
 		// A single slope is trained too.
-		w.set(0, w.leaky(x, w.constParam(1, nn.Tensor{Bias: true, Init: ir.Init{Kind: ir.InitZeros}})))
+		w.set(0, w.leaky(x, w.constParam(1, "", nn.Tensor{Bias: true, Init: ir.Init{Kind: ir.InitZeros}})))
 		return
 	}
 	w.set(0, w.leaky(x, w.tensor(1)))

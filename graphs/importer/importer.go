@@ -32,7 +32,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/ortrain/ortrain/graphs/ir"
@@ -70,14 +69,6 @@ type Source struct {
 	output       string
 	head         head
 	traces       map[traceKey]*trace
-}
-
-// tensor is a constant of the file.
-type tensor struct {
-	proto *onnx.TensorProto
-	dir   string
-	// literal tells the value of a Constant node from an initializer.
-	literal bool
 }
 
 // Open reads a model file and its external data. Errors are one line that
@@ -185,158 +176,6 @@ func (s *Source) ports(g *onnx.GraphProto) error {
 	return nil
 }
 
-// arrange sorts the nodes that the output depends on, takes constants out of
-// them, and leaves a final Softmax away.
-func (s *Source) arrange(g *onnx.GraphProto, dir string) error {
-	producer := map[string]int{}
-	nodes := g.GetNode()
-	for i, n := range nodes {
-		for _, out := range n.GetOutput() {
-			if out == "" {
-				continue
-			}
-			if _, taken := producer[out]; taken || s.tensors[out] != nil || out == s.input {
-				return fmt.Errorf("value %q is produced twice", out)
-			}
-			producer[out] = i
-		}
-	}
-	for {
-		i, ok := producer[s.output]
-		if !ok {
-			return fmt.Errorf("nothing computes its output %s", s.output)
-		}
-		n := nodes[i]
-		if op := n.GetOpType(); (op == "Softmax" || op == "LogSoftmax" || op == "Identity" || op == "Cast") && len(n.GetInput()) == 1 {
-			if _, inner := producer[n.GetInput()[0]]; inner {
-				s.output = n.GetInput()[0]
-				continue
-			}
-		}
-		break
-	}
-	// Depth first from the output, without recursion: files may be deep.
-	const waiting, done = 1, 2
-	state := make([]int8, len(nodes))
-	stack := []int{producer[s.output]}
-	for len(stack) > 0 {
-		i := stack[len(stack)-1]
-		if state[i] == done {
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		ready := true
-		for _, in := range nodes[i].GetInput() {
-			p, ok := producer[in]
-			if !ok || state[p] == done {
-				continue
-			}
-			if state[p] == waiting && state[i] == waiting {
-				return fmt.Errorf("the graph has a cycle through %q", in)
-			}
-			ready = false
-			stack = append(stack, p)
-		}
-		if !ready {
-			state[i] = waiting
-			continue
-		}
-		state[i] = done
-		stack = stack[:len(stack)-1]
-		s.nodes = append(s.nodes, nodes[i])
-	}
-	return s.constants(dir)
-}
-
-// constants turns Constant nodes, and other names for initializers, into
-// tensors.
-func (s *Source) constants(dir string) error {
-	kept := s.nodes[:0]
-	for _, n := range s.nodes {
-		if n.GetDomain() != "" && n.GetDomain() != "ai.onnx" {
-			return fmt.Errorf("node %s: operator %s of the set %s has no gradient here", nodeName(n), n.GetOpType(), n.GetDomain())
-		}
-		switch n.GetOpType() {
-		case "Constant":
-			if len(n.GetOutput()) != 1 {
-				return fmt.Errorf("node %s has no output", nodeName(n))
-			}
-			t, err := constant(n)
-			if err != nil {
-				return err
-			}
-			s.tensors[n.GetOutput()[0]] = &tensor{proto: t, dir: dir, literal: true}
-			continue
-		case "Identity":
-			// PyTorch writes equal weights once and names the others so.
-			if len(n.GetInput()) == 1 && len(n.GetOutput()) == 1 {
-				if t := s.tensors[n.GetInput()[0]]; t != nil {
-					s.tensors[n.GetOutput()[0]] = t
-					continue
-				}
-			}
-		case "If", "Loop", "Scan", "SequenceMap":
-			return fmt.Errorf("node %s: the control-flow operator %s cannot be imported; export the model without it", nodeName(n), n.GetOpType())
-		}
-		if translations[n.GetOpType()] == nil {
-			return fmt.Errorf("node %s: operator %s has no gradient here, so the model cannot be trained", nodeName(n), n.GetOpType())
-		}
-		kept = append(kept, n)
-	}
-	s.nodes = kept
-	return nil
-}
-
-// nodeName names a node for a person.
-func nodeName(n *onnx.NodeProto) string {
-	if n.GetName() != "" {
-		return fmt.Sprintf("%q", n.GetName())
-	}
-	if len(n.GetOutput()) > 0 {
-		return fmt.Sprintf("of value %q", n.GetOutput()[0])
-	}
-	return "without a name"
-}
-
-// constant is the value of a Constant node.
-func constant(n *onnx.NodeProto) (*onnx.TensorProto, error) {
-	for _, a := range n.GetAttribute() {
-		switch a.GetName() {
-		case "value":
-			if a.GetT() != nil {
-				return a.GetT(), nil
-			}
-		case "value_float":
-			return onnx.Floats("", nil, []float32{a.GetF()}), nil
-		case "value_floats":
-			return onnx.Floats("", []int64{int64(len(a.GetFloats()))}, a.GetFloats()), nil
-		case "value_int":
-			return onnx.Ints("", nil, []int64{a.GetI()}), nil
-		case "value_ints":
-			return onnx.Ints("", []int64{int64(len(a.GetInts()))}, a.GetInts()), nil
-		}
-	}
-	return nil, fmt.Errorf("node %s: a constant of another kind than numbers cannot be imported", nodeName(n))
-}
-
-// shape returns the dimensions of a constant.
-func (t *tensor) shape() ir.Shape {
-	s := make(ir.Shape, len(t.proto.GetDims()))
-	for i, d := range t.proto.GetDims() {
-		s[i] = int(d)
-	}
-	return s
-}
-
-// float reports whether the elements are floating-point numbers.
-func (t *tensor) float() bool {
-	switch onnx.TensorProto_DataType(t.proto.GetDataType()) {
-	case onnx.TensorProto_FLOAT, onnx.TensorProto_DOUBLE, onnx.TensorProto_FLOAT16, onnx.TensorProto_BFLOAT16:
-		return true
-	}
-	return false
-}
-
 // Model returns the classifier as a network that Spec.Network takes.
 func (s *Source) Model() *models.Model {
 	return &models.Model{
@@ -358,29 +197,6 @@ func (s *Source) Model() *models.Model {
 	}
 }
 
-// Weight is a tensor of the file under the name that the model declares.
-type Weight struct {
-	Name  string
-	Shape []int
-	// Fixed says that training from scratch starts from the file's value too:
-	// of what is no weight, bias or norm.
-	Fixed bool
-	from  *tensor
-}
-
-// Float32s decodes the elements.
-func (w Weight) Float32s() ([]float32, error) { return onnx.FloatData(w.from.proto, w.from.dir) }
-
-// Weights lists the tensors of the file that the model declares for images of
-// the given size as parameters or statistics, in order of declaration.
-func (s *Source) Weights(c models.Config) ([]Weight, error) {
-	t, err := s.trace(c)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Clone(t.declared), nil
-}
-
 // Encode returns the file with its external data inside.
 func (s *Source) Encode() ([]byte, error) {
 	g := s.model.GetGraph()
@@ -396,52 +212,6 @@ func (s *Source) Encode() ([]byte, error) {
 		s.tensors[t.GetName()].proto = inner
 	}
 	return onnx.Marshal(s.model)
-}
-
-type traceKey struct {
-	classes int
-	input   [3]int
-}
-
-// trace is what two trial walks of different batch sizes have found.
-type trace struct {
-	err      error
-	axes     []int
-	declared []Weight
-}
-
-func (s *Source) trace(c models.Config) (*trace, error) {
-	key := traceKey{c.Classes, c.Input}
-	if t := s.traces[key]; t != nil {
-		return t, t.err
-	}
-	t := &trace{}
-	s.traces[key] = t
-	var shapes [2][]ir.Shape
-	for i, batch := range []int{2, 3} {
-		g := ir.New("trial")
-		h := &hints{record: true}
-		b := &nn.Builder{G: g, Source: &nn.Collector{G: g}, Training: true}
-		x := g.Input("images", ir.F32(batch, c.Input[0], c.Input[1], c.Input[2]))
-		if _, t.err = s.walk(b, x, c, h); t.err != nil {
-			return t, t.err
-		}
-		shapes[i], t.declared = h.shapes, h.declared
-	}
-	for i := range shapes[0] {
-		axis := 0
-		for j, d := range shapes[0][i] {
-			if e := shapes[1][i][j]; d != e {
-				if axis != 0 {
-					t.err = fmt.Errorf("the batch is in two axes of a value of shape %v: a dynamic shape that cannot be resolved", shapes[0][i])
-					return t, t.err
-				}
-				axis = j + 1
-			}
-		}
-		t.axes = append(t.axes, axis)
-	}
-	return t, nil
 }
 
 // Opset returns the version of the operator set that the file uses.

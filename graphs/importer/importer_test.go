@@ -286,12 +286,16 @@ func TestRefused(t *testing.T) {
 		{"weights that are missing", external("none.bin"), `"fc.weight" missing none.bin`},
 		{"weights outside the folder", external("../secret.bin"), "outside the model's folder"},
 		{"weights by an absolute path", external("/etc/passwd"), "outside the model's folder"},
-		{"padding by reflection", func(m *onnx.ModelProto) {
-			m.Graph.Initializer = append(m.Graph.Initializer, onnx.Ints("p", []int64{8}, make([]int64, 8)))
+		{"padding by ones", func(m *onnx.ModelProto) {
+			m.Graph.Initializer = append(m.Graph.Initializer, onnx.Ints("p", []int64{8}, make([]int64, 8)), onnx.Floats("one", nil, []float32{1}))
+			m.Graph.Node[0] = node("Pad", "x", "p", "one")
+		}, `"the_node" padding by 1`},
+		{"reflection beyond the image", func(m *onnx.ModelProto) {
+			m.Graph.Initializer = append(m.Graph.Initializer, onnx.Ints("p", []int64{8}, []int64{0, 0, 2, 0, 0, 0, 0, 0}))
 			n := node("Pad", "x", "p")
 			n.Attribute = []*onnx.AttributeProto{onnx.AttrString("mode", "reflect")}
 			m.Graph.Node[0] = n
-		}, `"the_node" reflect`},
+		}, `"the_node" too large`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _, err := build(linear(c.change), t.TempDir(), importer.Options{}, config(3))

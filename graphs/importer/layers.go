@@ -2,10 +2,9 @@ package importer
 
 import (
 	"github.com/ortrain/ortrain/graphs/ir"
-	"github.com/ortrain/ortrain/graphs/nn"
 )
 
-// The operators with weights, and pooling.
+// Convolutions, linear layers and pooling.
 
 // translations turn a node into operators of package ir.
 var translations = map[string]func(*walker){}
@@ -29,8 +28,6 @@ func init() {
 	translate(conv, "Conv")
 	translate(gemm, "Gemm")
 	translate(matMul, "MatMul")
-	translate(batchNorm, "BatchNormalization")
-	translate(layerNorm, "LayerNormalization")
 	translate(maxPool, "MaxPool")
 	translate(averagePool, "AveragePool")
 	translate(globalAveragePool, "GlobalAveragePool")
@@ -171,72 +168,6 @@ func matMul(w *walker) {
 		return
 	}
 	w.set(0, w.one(ir.BatchMatMul{}, a, b))
-}
-
-// batchNorm has tensors of its own even where the file shares them between
-// norms: equal ones are often written once.
-func batchNorm(w *walker) {
-	x := w.tensor(0)
-	if len(x.Shape) < 2 || len(x.Shape) > 4 {
-		w.fail("it normalises a value of shape %v", x.Shape)
-	}
-	if w.int("spatial", 1) == 0 {
-		w.fail("a norm for each pixel (spatial = 0) has no gradient here")
-	}
-	c := ir.Shape{x.Shape[1]}
-	var ts [4]nn.Tensor
-	for i := range ts {
-		v := w.in(i + 1)
-		if v.name == "" || !w.s.tensors[v.name].float() || !w.s.tensors[v.name].shape().Equal(c) {
-			w.fail("its %s is no constant of %d numbers", [...]string{"scale", "shift", "mean", "variance"}[i], c[0])
-		}
-		ts[i] = nn.Tensor{Norm: i < 2, Bias: i == 1, Init: ir.Init{Kind: [...]ir.InitKind{ir.InitOnes, ir.InitZeros, ir.InitZeros, ir.InitOnes}[i]}}
-		ts[i].Name, ts[i].Shape = w.declare(v.name, v.name, nil, false)
-	}
-	shape := x.Shape
-	if len(shape) < 4 {
-		to := ir.Shape{shape[0], shape[1], 1, 1}
-		if len(shape) == 3 {
-			to[2] = shape[2]
-		}
-		x = w.reshape(x, to)
-	}
-	y := w.b.Norm(w.node.GetOutput()[0], x, w.float("epsilon", 1e-5), ts)
-	if len(shape) < 4 {
-		y = w.reshape(y, shape)
-	}
-	w.set(0, y)
-}
-
-func layerNorm(w *walker) {
-	x := w.tensor(0)
-	axis := w.axis(w.int("axis", -1), len(x.Shape))
-	shape := x.Shape
-	d := shape[axis:].Size()
-	flat := axis != len(shape)-1
-	if flat {
-		x = w.reshape(x, ir.Shape{shape[:axis].Size(), d})
-	}
-	var in [2]*ir.Value
-	for i := range in {
-		if !w.has(i + 1) {
-			in[i] = w.constant(&host{shape: ir.Shape{d}, data: make([]float64, d)})
-			continue
-		}
-		t := nn.Tensor{Norm: true, Bias: i == 1, Init: ir.Init{Kind: [...]ir.InitKind{ir.InitOnes, ir.InitZeros}[i]}}
-		in[i] = w.constParam(i+1, t)
-		if len(in[i].Shape) != 1 {
-			in[i] = w.reshape(in[i], ir.Shape{in[i].Shape.Size()})
-		}
-	}
-	if len(shape) < 2 {
-		w.fail("it normalises a value of shape %v", shape)
-	}
-	y := w.apply(ir.LayerNorm{Eps: w.float("epsilon", 1e-5)}, x, in[0], in[1])[0]
-	if flat {
-		y = w.reshape(y, shape)
-	}
-	w.set(0, y)
 }
 
 // pool reads the attributes of pooling; overhang tells whether rounding up

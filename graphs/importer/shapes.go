@@ -16,7 +16,6 @@ func init() {
 	translate(split, "Split")
 	translate(slice, "Slice")
 	translate(gather, "Gather")
-	translate(pad, "Pad")
 	translate(expand, "Expand")
 	translate(func(w *walker) { w.fail("its value cannot be told when the model is read") },
 		"Shape", "Size", "ConstantOfShape", "Range", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual",
@@ -235,97 +234,61 @@ func (w *walker) ranges(s ir.Shape) []span {
 func slice(w *walker) {
 	x := w.tensor(0)
 	for _, r := range w.ranges(x.Shape) {
-		if r.step < 0 {
-			w.fail("a slice in steps of %d has no gradient here", r.step)
-		}
 		if r.size < 1 {
 			w.fail("a slice of axis %d of %v is empty", r.axis, x.Shape)
+		}
+		if r.step < 0 {
+			index := make([]int, r.size)
+			for i := range index {
+				index[i] = r.start + i*r.step
+			}
+			x = w.gathered(x, r.axis, index)
+			continue
 		}
 		x = w.cut(x, r.axis, r.start, r.step, r.size)
 	}
 	w.set(0, x)
 }
 
-// gather takes known positions of an axis: one, or a run of them, or several
-// that are joined.
+// gather takes known positions of an axis.
 func gather(w *walker) {
 	x, index := w.tensor(0), w.known(1)
 	axis := w.axis(w.int("axis", 0), len(x.Shape))
-	const most = 256
-	if len(index.data) == 0 || len(index.data) > most || len(index.shape) > 1 {
-		w.fail("%d positions of shape %v cannot be taken here", len(index.data), index.shape)
-	}
 	at := index.ints()
 	for i := range at {
 		at[i] = w.axis(at[i], x.Shape[axis])
 	}
-	if len(index.shape) == 0 {
-		y := w.cut(x, axis, at[0], 1, 1)
-		w.set(0, w.reshape(y, slices.Delete(slices.Clone(y.Shape), axis, axis+1)))
+	y := w.gathered(x, axis, at)
+	if len(index.shape) != 1 {
+		w.replaceAxis(y, axis, index.shape)
 		return
 	}
-	run := true
-	for i := range at {
-		run = run && at[i] == at[0]+i
-	}
-	if run {
-		w.set(0, w.cut(x, axis, at[0], 1, len(at)))
-		return
-	}
-	if len(x.Shape) > ir.MaxRank {
-		w.fail("positions of an axis of %v cannot be taken here", x.Shape)
-	}
-	parts := make([]*ir.Value, len(at))
-	for i, k := range at {
-		parts[i] = w.cut(x, axis, k, 1, 1)
-	}
-	w.set(0, w.one(ir.Concat{Axis: axis}, parts...))
+	w.set(0, y)
 }
 
-// pad surrounds by zeros, or cuts where an amount is negative.
-func pad(w *walker) {
-	x := w.tensor(0)
-	if mode := w.text("mode"); mode != "" && mode != "constant" {
-		w.fail("padding by %s has no gradient here", mode)
+// replaceAxis binds y with one axis in place of which come those of shape.
+func (w *walker) replaceAxis(y *ir.Value, axis int, shape ir.Shape) {
+	to := append(append(append(ir.Shape(nil), y.Shape[:axis]...), shape...), y.Shape[axis+1:]...)
+	w.set(0, w.reshape(y, to))
+}
+
+// gathered takes positions of an axis: a run of them is a slice.
+func (w *walker) gathered(x *ir.Value, axis int, at []int) *ir.Value {
+	// What the gradient gathers is the longest list of places for each element.
+	const most = 1 << 22
+	run, times, longest := true, map[int]int{}, 0
+	for i, k := range at {
+		run = run && k == at[0]+i
+		times[k]++
+		longest = max(longest, times[k])
 	}
-	fill := float64(w.float("value", 0))
-	if w.has(2) {
-		fill = w.number(2)
+	if len(at) == 0 || longest*x.Shape[axis] > most {
+		w.fail("%d positions, of which one comes %d times, cannot be taken from an axis of %d", len(at), longest, x.Shape[axis])
 	}
-	if fill != 0 {
-		w.fail("padding by %g, not 0, has no gradient here", fill)
+	if run {
+		return w.cut(x, axis, at[0], 1, len(at))
 	}
-	pads, ok := w.list("pads", 1)
-	rank := len(x.Shape)
-	axes := make([]int, rank)
-	for i := range axes {
-		axes[i] = i
-	}
-	if w.has(3) {
-		axes = w.known(3).ints()
-	}
-	if !ok || len(pads) != 2*len(axes) || rank > ir.MaxRank {
-		w.fail("amounts %v do not fit a value of shape %v", pads, x.Shape)
-	}
-	var op ir.Pad
-	any := false
-	for i, a := range axes {
-		a = w.axis(a, rank)
-		before, after := pads[i], pads[i+len(axes)]
-		if before < 0 || after < 0 {
-			start, size := max(0, -before), x.Shape[a]-max(0, -before)-max(0, -after)
-			if size < 1 {
-				w.fail("amounts %v leave nothing of a value of shape %v", pads, x.Shape)
-			}
-			x = w.cut(x, a, start, 1, size)
-		}
-		op.Before[a], op.After[a] = max(0, before), max(0, after)
-		any = any || before > 0 || after > 0
-	}
-	if any {
-		x = w.one(op, x)
-	}
-	w.set(0, x)
+	return w.one(ir.Gather{Axis: axis, Index: at}, x)
 }
 
 // expand takes the fixed batch of an export as any.

@@ -18,29 +18,6 @@ type value struct {
 	name string
 }
 
-// hints carry the batch axes of reshaped values, in the order of the walk;
-// while recording, the shapes that they are found from.
-type hints struct {
-	axes   []int
-	next   int
-	record bool
-	shapes []ir.Shape
-
-	declared []Weight
-}
-
-func (h *hints) axis(s ir.Shape) int {
-	if h.record {
-		h.shapes = append(h.shapes, s)
-		return 0
-	}
-	h.next++
-	if h.next > len(h.axes) {
-		panic("importer: the walk differs from its trial")
-	}
-	return h.axes[h.next-1]
-}
-
 // walker translates one node after the other.
 type walker struct {
 	s      *Source
@@ -49,8 +26,9 @@ type walker struct {
 	images *ir.Value
 	hints  *hints
 	env    map[string]value
-	params map[string]*ir.Value
-	names  map[string]bool // declared
+	params map[[2]string]*ir.Value // by name and owner
+	names  map[string]bool         // declared
+	pixels map[*ir.Value]bool      // the images, and what was made of them ahead of any weights
 	index  int
 	node   *onnx.NodeProto
 }
@@ -77,11 +55,13 @@ func (s *Source) walk(b *nn.Builder, x *ir.Value, c models.Config, h *hints) (lo
 	if want := s.Input[0]; want != 0 && want != c.Input[0] {
 		return nil, fmt.Errorf("it takes images of %d channels, the data have %d", want, c.Input[0])
 	}
-	w := &walker{s: s, b: b, c: c, images: x, hints: h, env: map[string]value{}, params: map[string]*ir.Value{}, names: map[string]bool{}}
+	w := &walker{s: s, b: b, c: c, images: x, hints: h, env: map[string]value{}, params: map[[2]string]*ir.Value{}, names: map[string]bool{},
+		pixels: map[*ir.Value]bool{x: true}}
 	w.env[s.input] = value{v: x}
 	if s.channelsLast {
 		w.node = &onnx.NodeProto{OpType: "Transpose", Name: s.input}
 		w.env[s.input] = value{v: w.one(ir.Permute(0, 2, 3, 1), x)}
+		w.pixels[w.env[s.input].v] = true
 	}
 	for i, n := range s.nodes {
 		w.index, w.node = i, n
@@ -89,7 +69,13 @@ func (s *Source) walk(b *nn.Builder, x *ir.Value, c models.Config, h *hints) (lo
 			w.fail("it has no first output")
 		}
 		if !w.fold() {
+			pixels := w.prepares()
 			translations[n.GetOpType()](w)
+			for _, out := range n.GetOutput() {
+				if v := w.env[out].v; pixels && v != nil {
+					w.pixels[v] = true
+				}
+			}
 		}
 	}
 	y := w.env[s.output].v
@@ -152,100 +138,6 @@ func (w *walker) number(i int) float64 {
 		w.fail("input %q has %d elements, one is expected", w.node.GetInput()[i], len(h.data))
 	}
 	return h.data[0]
-}
-
-// tensor returns the i-th input as a value of the graph. An initializer of
-// more than one element is a parameter that starts from the file's values
-// whatever happens; a literal is a constant.
-func (w *walker) tensor(i int) *ir.Value {
-	v := w.in(i)
-	switch {
-	case v.v != nil:
-		return v.v
-	case v.h != nil:
-		return w.constant(v.h)
-	}
-	t := w.s.tensors[v.name]
-	if t.float() && !t.literal && t.shape().Size() > 1 {
-		return w.param(v.name, v.name, nn.Tensor{Bias: len(t.shape()) <= 1}, true)
-	}
-	return w.constant(w.known(i))
-}
-
-func (w *walker) constant(h *host) *ir.Value {
-	if len(h.shape) > 0 && h.shape.Size() == 0 {
-		w.fail("a value has no elements")
-	}
-	v := w.b.G.Const("const", h.shape, h.floats())
-	v.Anonymous = true
-	return v
-}
-
-// param declares a tensor of the file as a parameter. The shape of t may be
-// another than the file's where the head is made anew.
-func (w *walker) param(name, from string, t nn.Tensor, fixed bool) *ir.Value {
-	if v := w.params[name]; v != nil {
-		return v
-	}
-	t.Name, t.Shape = w.declare(name, from, t.Shape, fixed)
-	v := w.b.Source.Param(t)
-	w.params[name] = v
-	return v
-}
-
-// declare records a tensor and returns the name under which the model has it.
-func (w *walker) declare(name, from string, shape ir.Shape, fixed bool) (string, ir.Shape) {
-	t := w.s.tensors[from]
-	if shape == nil {
-		shape = t.shape()
-	}
-	for _, d := range shape {
-		if d < 1 || d > maxDim {
-			w.fail("tensor %q has shape %v", from, shape)
-		}
-	}
-	if taken[name] {
-		name += ".tensor"
-	}
-	if base := name; w.names[name] {
-		name = base + "@" + w.node.GetOutput()[0]
-		for i := 1; w.names[name]; i++ {
-			name = fmt.Sprintf("%s@%s.%d", base, w.node.GetOutput()[0], i)
-		}
-	}
-	w.names[name] = true
-	w.hints.declared = append(w.hints.declared, Weight{Name: name, Shape: t.shape(), Fixed: fixed, from: t})
-	return name, shape
-}
-
-// taken are the names that the graphs of an artifact set use themselves.
-var taken = map[string]bool{"images": true, "targets": true, "params": true, "stats": true, "noise": true, "gradients": true,
-	"loss": true, "logits": true}
-
-// weight returns the i-th input, which must be a constant of the file, as a
-// weight with the given fans.
-func (w *walker) weight(i int, shape ir.Shape, fanIn int) *ir.Value {
-	t := nn.Tensor{Shape: shape, Init: ir.Init{Kind: ir.InitHeNormal, Fan: max(1, fanIn)}}
-	if w.isHead() {
-		t.Init = ir.Init{Kind: ir.InitUniform, Bound: 1 / math.Sqrt(float64(max(1, fanIn)))}
-	}
-	return w.constParam(i, t)
-}
-
-// bias returns the i-th input as a bias.
-func (w *walker) bias(i int, shape ir.Shape) *ir.Value {
-	return w.constParam(i, nn.Tensor{Shape: shape, Bias: true, Init: ir.Init{Kind: ir.InitZeros}})
-}
-
-func (w *walker) constParam(i int, t nn.Tensor) *ir.Value {
-	v := w.in(i)
-	if v.name == "" {
-		w.fail("its weights %q are computed, not given", w.node.GetInput()[i])
-	}
-	if !w.s.tensors[v.name].float() {
-		w.fail("its weights %q are not floating-point numbers: quantised models cannot be trained", v.name)
-	}
-	return w.param(v.name, v.name, t, false)
 }
 
 // set binds the node's i-th output.
@@ -382,60 +274,4 @@ func (w *walker) axis(a, rank int) int {
 		w.fail("axis %d does not exist in a value of rank %d", a, rank)
 	}
 	return a
-}
-
-// attr returns an attribute of the node, or nil.
-func (w *walker) attr(name string) *onnx.AttributeProto {
-	for _, a := range w.node.GetAttribute() {
-		if a.GetName() == name {
-			return a
-		}
-	}
-	return nil
-}
-
-func (w *walker) int(name string, usual int) int {
-	if a := w.attr(name); a != nil {
-		return w.bounded(a.GetI())
-	}
-	return usual
-}
-
-func (w *walker) bounded(x int64) int {
-	if x < -maxDim || x > maxDim {
-		w.fail("an attribute is %d", x)
-	}
-	return int(x)
-}
-
-func (w *walker) ints(name string) []int {
-	var out []int
-	for _, x := range w.attr(name).GetInts() {
-		out = append(out, w.bounded(x))
-	}
-	return out
-}
-
-func (w *walker) float(name string, usual float32) float32 {
-	if a := w.attr(name); a != nil {
-		return a.GetF()
-	}
-	return usual
-}
-
-func (w *walker) text(name string) string { return string(w.attr(name).GetS()) }
-
-// list returns what is an attribute up to an operator set and the i-th input
-// from it on; ok is false if it is not given.
-func (w *walker) list(name string, i int) (list []int, ok bool) {
-	if w.has(i) {
-		for _, x := range w.known(i).ints() {
-			list = append(list, min(max(x, -maxDim), maxDim))
-		}
-		return list, true
-	}
-	if w.attr(name) == nil {
-		return nil, false
-	}
-	return w.ints(name), true
 }

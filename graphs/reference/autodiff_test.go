@@ -124,6 +124,7 @@ func ruleCases() []ruleCase {
 		ruleCase{op: ir.ReshapeTo(ir.Shape{3, 4}), in: []ir.Shape{{2, 6}}},
 		ruleCase{op: ir.ReshapeTo(nil), in: []ir.Shape{{1, 1}}},
 		ruleCase{op: ir.Subsample(ir.Shape{1, 2, 5, 4}, 2), in: []ir.Shape{{1, 2, 5, 4}}},
+		ruleCase{op: ir.Gather{Axis: 1, Index: []int{2, 0, 2, 2}}, in: []ir.Shape{{2, 3, 2}}},
 		ruleCase{op: ir.Pad{Before: [4]int{1, 2}, After: [4]int{0, 1}}, in: []ir.Shape{{2, 3}}},
 		ruleCase{op: ir.Concat{}, in: []ir.Shape{{2}, {3}, {1}}},
 		ruleCase{op: ir.Split{Parts: []ir.Shape{{2, 2}, nil, {3}}}, in: []ir.Shape{{8}}},

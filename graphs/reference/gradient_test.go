@@ -244,6 +244,22 @@ func TestSliceGradients(t *testing.T) {
 	}
 }
 
+func TestGatherGradients(t *testing.T) {
+	r := seeded(1)
+	for _, tt := range []struct {
+		in ir.Shape
+		op ir.Gather
+	}{
+		{ir.Shape{5}, ir.Gather{Index: []int{4, 4, 0, 1}}},
+		{ir.Shape{3, 4, 2}, ir.Gather{Axis: 1, Index: []int{3, 2, 1, 0, 0, 0}}},
+	} {
+		x := normal(r, tt.in)
+		dy := normal(r, apply(t, tt.op, x)[0].Shape)
+		grad := ir.GatherGrad{Gather: tt.op, Size: tt.in[tt.op.Axis]}
+		checkGradients(t, tt.op, []Tensor{x}, dy, map[int]Tensor{0: apply(t, grad, dy)[0]})
+	}
+}
+
 func TestGlobalAvgPoolGradients(t *testing.T) {
 	r := seeded(1)
 	for _, s := range []ir.Shape{{2, 3, 4, 5}, {1, 1, 1, 1}, {1, 17, 7, 1}} {

@@ -193,6 +193,21 @@ func otherCases() []testCase {
 		copy(grad.Input[:], c.in)
 		add(grad, r.normal(0, 1, size...))
 	}
+	for _, c := range []struct {
+		in ir.Shape
+		op ir.Gather
+	}{
+		{ir.Shape{4}, ir.Gather{Index: []int{3, 2, 1, 0}}},
+		{ir.Shape{9, 3}, ir.Gather{Index: []int{4, 5, 7, 8, 3, 4, 6, 7, 1, 2, 4, 5, 0, 1, 3, 4}}}, // Swin's table of a 2×2 window
+		{ir.Shape{2, 3, 5}, ir.Gather{Axis: 1, Index: []int{2}}},
+		{ir.Shape{2, 3, 4, 5}, ir.Gather{Axis: 3, Index: []int{2, 1, 0, 1, 2, 3, 4, 3}}}, // reflection
+		{ir.Shape{2, 1, 2, 3, 4}, ir.Gather{Axis: 4, Index: []int{0, 0, 0}}},
+	} {
+		add(c.op, r.normal(0, 1, c.in...))
+		dy := append(ir.Shape(nil), c.in...)
+		dy[c.op.Axis] = len(c.op.Index)
+		add(ir.GatherGrad{Gather: c.op, Size: c.in[c.op.Axis]}, r.normal(0, 1, dy...))
+	}
 	for _, p := range []ir.Pad{
 		{}, {After: [4]int{1}}, {Before: [4]int{0, 8}, After: [4]int{0, 8}}, {Before: [4]int{1, 2, 3, 4}, After: [4]int{4, 3, 2, 1}},
 	} {

@@ -113,6 +113,7 @@ func differenceCases() []differenceCase {
 		}
 	}
 	cut := ir.Subsample(ir.Shape{2, 3, 7, 9}, 2)
+	rows := ir.Gather{Index: []int{3, 0, 3, 1, 1, 3}}
 	cut.Start[3] = 1
 	cut.Size[3] = 4
 	plain := func(s, d, g int, pad ...int) ir.ConvAttr {
@@ -157,6 +158,8 @@ func differenceCases() []differenceCase {
 			backward: one(ir.ReluGrad{}, 0), step: 0.125, tolerance: 1e-5},
 		{name: "slice", forward: cut, in: []reference.Tensor{r.normal(0, 1, 2, 3, 7, 9)},
 			backward: one(ir.SliceGrad{Slice: cut, Input: [4]int{2, 3, 7, 9}}), step: 0.5, tolerance: 1e-5},
+		{name: "gather", forward: rows, in: []reference.Tensor{r.normal(0, 1, 5, 3)},
+			backward: one(ir.GatherGrad{Gather: rows, Size: 5}), step: 0.5, tolerance: 1e-5},
 		{name: "pool", forward: ir.GlobalAvgPool{}, in: []reference.Tensor{r.normal(0, 1, 3, 4, 7, 5)},
 			backward: one(ir.GlobalAvgPoolGrad{Input: [2]int{7, 5}}), step: 0.5, tolerance: 1e-5},
 	}...)
@@ -247,7 +250,7 @@ func TestCentralDifferences(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SoftmaxFocalGrad", "SigmoidFocalGrad", "SliceGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad",
+	for _, kind := range []string{"ConvGradInput", "ConvGradWeight", "BatchNormGrad", "ReluGrad", "SoftmaxCrossEntropyGrad", "SigmoidCrossEntropyGrad", "SoftmaxFocalGrad", "SigmoidFocalGrad", "SliceGrad", "GatherGrad", "GlobalAvgPoolGrad", "MaxPoolGrad", "AvgPoolGrad",
 		"ErfGrad", "SigmoidGrad", "TanhGrad", "SiluGrad", "HardSwishGrad", "GeluGrad", "GeluTanhGrad", "HardSigmoidGrad", "ClipGrad"} {
 		for _, form := range lower.Forms(kind) {
 			if form == "kernel" && ortest.Kernels() == nil {
