@@ -16,6 +16,13 @@ func (w *walker) fold() bool {
 	switch n.GetOpType() {
 	case "Shape", "Size":
 		return w.foldShape()
+	case "CastLike": // of numbers to the type of a computed value: floats
+		if v := w.in(0); v.h != nil || v.name != "" && (!w.s.tensors[v.name].float() || w.s.tensors[v.name].literal) {
+			h := *w.known(0)
+			h.float = h.float || !w.has(1) || w.in(1).v != nil
+			w.bind(0, value{h: &h})
+			return true
+		}
 	}
 	if len(n.GetInput()) == 0 || len(n.GetOutput()) != 1 {
 		return false

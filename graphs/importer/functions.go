@@ -18,6 +18,7 @@ func init() {
 	}
 	translate(func(w *walker) { w.bind(0, w.in(0)) }, "Identity")
 	translate(cast, "Cast")
+	translate(func(w *walker) { w.set(0, w.tensor(0)) }, "CastLike")
 	translate(func(w *walker) { w.set(0, w.product(w.tensor(0), w.tensor(1))) }, "Mul")
 	translate(add, "Add")
 	translate(func(w *walker) { w.set(0, w.binary(ir.Sub, w.tensor(0), w.tensor(1))) }, "Sub")
