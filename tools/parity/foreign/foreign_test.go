@@ -13,7 +13,7 @@ import (
 func TestFixtures(t *testing.T) {
 	ortest.Open(t)
 	paths, err := filepath.Glob("../../../testdata/golden/foreign/*.onnx")
-	if err != nil || len(paths) != 3 {
+	if err != nil || len(paths) != 4 {
 		t.Fatalf("models %v, %v", paths, err)
 	}
 	for _, path := range paths {

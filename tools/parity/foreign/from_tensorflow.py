@@ -5,7 +5,8 @@ this file to compare with what the imported models compute.
 
 usage: from_tensorflow.py FOLDER [NAME...]      (by tensorflow.sh, which makes its environment)
 
-Each NAME gives FOLDER/NAME.onnx and FOLDER/NAME.0.safetensors.
+Each NAME gives FOLDER/NAME.onnx and FOLDER/NAME.0.safetensors. The committed model
+of the tests is keras2_small with SIZE=16 (testdata/golden/foreign).
 
 The converter folds a norm behind a convolution into its weights, so that the
 tensors of the file are functions of Keras's: kernel·s, shift − mean·s, or s
@@ -37,7 +38,7 @@ from safetensors.numpy import save_file
 import keras as keras3
 import tf_keras as keras2
 
-CLASSES, SIZE, BATCH = 10, 64, 4
+CLASSES, SIZE, BATCH = 10, int(os.environ.get("SIZE", 64)), 4
 FLOOR = 1e-3  # as in the Go program and in foreign.py
 
 
