@@ -96,6 +96,11 @@ func percentile(p float64) func(*histogram) (float64, float64) {
 	}
 }
 
+// mostClipped is the share of the values that entropy may clip. Where most values
+// are a few numbers, as behind an image's even background, the divergence hardly
+// sees the others and would give them up.
+const mostClipped = 0.01
+
 // levels is the number of steps of the positive half of a signed tensor, and
 // half of those of an unsigned one.
 const levels = 128
@@ -128,8 +133,19 @@ func entropy(h *histogram) (low, high float64) {
 	// they would only blur the steps beside them.
 	p = slices.Clone(p)
 	p[0] = p[1]
+	beyond := 0.0
+	for _, n := range p {
+		beyond += n
+	}
+	allowed := mostClipped * beyond
 	best, at := math.Inf(1), bins
-	for i := steps; i <= bins; i += 8 {
+	for i := 0; i <= bins; i++ {
+		if i > 0 {
+			beyond -= p[i-1]
+		}
+		if i < steps || (i-steps)%8 != 0 || beyond > allowed {
+			continue
+		}
 		if d := divergence(p, i, steps); d < best {
 			best, at = d, i
 		}

@@ -38,7 +38,7 @@ func sameGraph(t *testing.T, a, b string) {
 func exported(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	if _, err := job.Train(t.Context(), job.Config{Recipe: mnist(t, "epochs=1"), Out: dir}); err != nil {
+	if _, err := job.Train(t.Context(), job.Config{Recipe: mnist(t, "epochs=10"), Out: dir}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -75,6 +75,7 @@ var matrix = []struct {
 	{"bce constant rmsprop early_stopping", []string{"loss=bce", "target={label_smoothing: {epsilon: 0.1}}", "schedule.name=constant",
 		"optimizer.name=rmsprop", "stop=early_stopping", "stop.patience=1", "average={name: ema, decay: 0.9}"}},
 	{"self_distillation squeeze_excitation resize", []string{"augment=[resize, mirror]", "teacher.self=true", "average=ema", "model.options.se=true"}},
+	{"mixed_precision", []string{"precision=mixed", "augment=[crop, mirror]", "optimizer.name=adamw", "average={name: ema, decay: 0.9}"}},
 	{"shakedrop", []string{"model.name=pyramidnet20_a24", "model.options.shakedrop=0.5"}},
 	{"auxiliary_head", []string{"model.name=amoebanet_b_1_16", "limit=12", "batch=4", "epochs=1"}},
 	{"shake_shake", []string{"model.name=shake26_2x32d", "limit=12", "batch=4", "epochs=1"}},

@@ -53,9 +53,10 @@ func TestFamilies(t *testing.T) {
 // family is one network's golden.
 type family struct {
 	*testing.T
-	g     *golden.Golden
-	worst float64
-	where string
+	g         *golden.Golden
+	tolerance float64
+	worst     float64
+	where     string
 }
 
 func (f *family) number(key string) int {
@@ -81,7 +82,7 @@ func (f *family) within(what string, got, want []float64, largest float64) {
 		if e > f.worst || math.IsNaN(e) {
 			f.worst, f.where = e, what
 		}
-		if !(e <= tolerance) {
+		if !(e <= f.tolerance) {
 			f.Errorf("%s: element %d is %g, want %g, off by %.2g of the largest", what, i, got[i], w, e)
 			return
 		}
@@ -202,70 +203,25 @@ func compareFamily(t *testing.T, name, model string, options map[string]string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &family{T: t, g: g}
+	f := &family{T: t, g: g, tolerance: tolerance}
 	size, images := f.number("size"), f.number("batch")
 	s := openStep(t, model, options, size, images)
-	if have, want := s.m.ParamCount(), f.number("parameters"); have != want {
-		t.Fatalf("%d parameters, PyTorch has %d", have, want)
-	}
-	parameters, statistics := byName(s.m.Parameters), byName(s.m.Statistics)
-	bottleneck := parameters["layer1.0.conv3.weight"].Size > 0
-	in := map[string][]float32{
-		artifact.Params: make([]float32, s.m.ParamCount()), artifact.Stats: make([]float32, s.m.StatCount()),
-		s.m.Slots[0].Name: make([]float32, s.m.ParamCount()),
-	}
-	for _, h := range s.m.Hyper {
-		in[h.Name] = []float32{map[string]float32{"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}[h.Name]}
-	}
-	for key, tensors := range map[string][]artifact.TensorInfo{artifact.Params: s.m.Parameters, artifact.Stats: s.m.Statistics} {
-		for _, p := range tensors {
-			copy(in[key][p.Offset:p.Offset+p.Size], initial(bottleneck, p))
-		}
-	}
+	in := f.inputs(s.m)
 	start := append([]float32(nil), in[artifact.Params]...)
-	names, largestOf := strings.Fields(g.Meta("names")), f.values("largest")
-	samples, projected := rows(f.values("sample"), familySamples), rows(f.values("project"), projections)
-	top := largest(largestOf)
+	parameters, statistics := byName(s.m.Parameters), byName(s.m.Statistics)
 	losses := f.values("losses")
 	for k, want := range losses {
-		in[artifact.Images], in[artifact.Targets] = batchOf(f.number("salt"), k, images, size)
-		if s.m.NoiseCount() > 0 {
-			in[artifact.Noise] = noise(s.m, k)
-		}
+		f.feed(in, s.m, k)
 		out := s.run(t, in)
 		f.within(fmt.Sprintf("the loss of step %d", k), widen(out[artifact.Loss]), []float64{want}, want)
 		if k == 0 {
-			logits := f.values("logits")
-			f.within("the logits", widen(out[artifact.Logits]), logits, largest(logits))
-			slot := out[s.m.Slots[0].Name+artifact.OutSuffix]
-			for i, n := range names {
-				p := parameters[n]
-				// The momentum's first value is the gradient and the decay.
-				grad := widen(slot[p.Offset : p.Offset+p.Size])
-				for j := range grad {
-					grad[j] -= 1e-4 * float64(start[p.Offset+j])
-				}
-				scale := largestOf[i]
-				if scale < noGradient*top {
-					scale = 0.01 * top
-				}
-				f.within("the largest gradient of "+n, []float64{largest(grad)}, largestOf[i:i+1], scale)
-				f.within("the gradient of "+n, picked(n, grad), samples[i], scale)
-				dots := make([]float64, projections)
-				for d := range dots {
-					along := stream(fmt.Sprintf("project.%d.%s", d, n))
-					for j, v := range grad {
-						dots[d] += v * draw(along(j))
-					}
-					dots[d] /= math.Sqrt(float64(len(grad)))
-				}
-				f.within("the projected gradient of "+n, dots, projected[i], scale)
-			}
+			f.first(s.m, start, widen(out[artifact.Logits]), widen(out[s.m.Slots[0].Name+artifact.OutSuffix]))
 		}
 		for _, name := range []string{artifact.Params, artifact.Stats, s.m.Slots[0].Name} {
 			in[name] = out[name+artifact.OutSuffix]
 		}
 	}
+	names := strings.Fields(g.Meta("names"))
 	for i, want := range rows(f.values("moved"), familySamples) {
 		p := parameters[names[i]]
 		moved := make([]float64, p.Size)
@@ -281,6 +237,69 @@ func compareFamily(t *testing.T, name, model string, options map[string]string) 
 		f.within(n, picked(n, widen(in[artifact.Stats][p.Offset:p.Offset+p.Size])), stats[i], max(largest(stats[i]), 0.1))
 	}
 	t.Logf("%d steps, worst: %s, off by %.1e", len(losses), f.where, f.worst)
+}
+
+// inputs are the inputs of a step that do not change with its number, and the
+// state before the first.
+func (f *family) inputs(m *artifact.Manifest) map[string][]float32 {
+	if have, want := m.ParamCount(), f.number("parameters"); have != want {
+		f.Fatalf("%d parameters, PyTorch has %d", have, want)
+	}
+	bottleneck := byName(m.Parameters)["layer1.0.conv3.weight"].Size > 0
+	in := map[string][]float32{
+		artifact.Params: make([]float32, m.ParamCount()), artifact.Stats: make([]float32, m.StatCount()),
+		m.Slots[0].Name: make([]float32, m.ParamCount()),
+	}
+	for _, h := range m.Hyper {
+		in[h.Name] = []float32{map[string]float32{"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}[h.Name]}
+	}
+	for key, tensors := range map[string][]artifact.TensorInfo{artifact.Params: m.Parameters, artifact.Stats: m.Statistics} {
+		for _, p := range tensors {
+			copy(in[key][p.Offset:p.Offset+p.Size], initial(bottleneck, p))
+		}
+	}
+	return in
+}
+
+// feed sets what step k trains on.
+func (f *family) feed(in map[string][]float32, m *artifact.Manifest, k int) {
+	in[artifact.Images], in[artifact.Targets] = batchOf(f.number("salt"), k, f.number("batch"), f.number("size"))
+	if m.NoiseCount() > 0 {
+		in[artifact.Noise] = noise(m, k)
+	}
+}
+
+// first compares the logits and gradients of the first step from the parameters
+// start; slot is the momentum after it.
+func (f *family) first(m *artifact.Manifest, start []float32, have, slot []float64) {
+	logits := f.values("logits")
+	f.within("the logits", have, logits, largest(logits))
+	parameters, largestOf := byName(m.Parameters), f.values("largest")
+	samples, projected := rows(f.values("sample"), familySamples), rows(f.values("project"), projections)
+	top := largest(largestOf)
+	for i, n := range strings.Fields(f.g.Meta("names")) {
+		p := parameters[n]
+		// The momentum's first value is the gradient and the decay.
+		grad := append([]float64(nil), slot[p.Offset:p.Offset+p.Size]...)
+		for j := range grad {
+			grad[j] -= float64(float32(1e-4)) * float64(start[p.Offset+j])
+		}
+		scale := largestOf[i]
+		if scale < noGradient*top {
+			scale = 0.01 * top
+		}
+		f.within("the largest gradient of "+n, []float64{largest(grad)}, largestOf[i:i+1], scale)
+		f.within("the gradient of "+n, picked(n, grad), samples[i], scale)
+		dots := make([]float64, projections)
+		for d := range dots {
+			along := stream(fmt.Sprintf("project.%d.%s", d, n))
+			for j, v := range grad {
+				dots[d] += v * draw(along(j))
+			}
+			dots[d] /= math.Sqrt(float64(len(grad)))
+		}
+		f.within("the projected gradient of "+n, dots, projected[i], scale)
+	}
 }
 
 func byName(ts []artifact.TensorInfo) map[string]artifact.TensorInfo {
