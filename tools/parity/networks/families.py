@@ -127,7 +127,9 @@ class PyramidBlock(nn.Module):
             y = self.bn3(self.conv2(F.relu(self.bn2(y))))
         if self.keep < 1:
             shape = (x.shape[0], 1, 1, 1)
-            b = draws(self.name + ".shakedrop.gate", shape, self.keep) * self.keep
+            # The graph's factor is a float32; it has to make the same 1 of the draw.
+            keep = torch.tensor(self.keep, dtype=torch.float32).item()
+            b = draws(self.name + ".shakedrop.gate", shape, self.keep) * keep
             alpha = 2 * draws(self.name + ".shakedrop.alpha", shape, 0) - 1
             beta = draws(self.name + ".shakedrop.beta", shape, 0)
             y = Shake.apply(y, b + alpha - b * alpha, b + beta - b * beta)
