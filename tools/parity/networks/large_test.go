@@ -12,7 +12,7 @@ import (
 	"github.com/ortrain/ortrain/tools/parity/golden"
 )
 
-var long = flag.Bool("long", false, "compare the largest networks with PyTorch (20 minutes, 10 GiB)")
+var long = flag.Bool("long", false, "compare the largest networks with PyTorch (5 minutes, 10 GiB)")
 
 // TestLargestNetworks compares one step of the survey's largest networks with
 // golden_families.py --large: its graph, evaluated in float64 by the reference,
