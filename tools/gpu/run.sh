@@ -52,7 +52,7 @@ pack() {
 	for piece in .gpu/library.?; do
 		mkdir "$piece.d" && mv "$piece" "$piece.d/"
 	done
-	(cd .gpu/bin && xz -T0 -6 -k primitives.test && rm primitives.test)
+	xz -T0 -6 .gpu/bin/*
 	du -sh .gpu/bin .gpu/library.*
 	echo "carry each of these folders to $(basename "$root") on the other machine, then: tools/gpu/run.sh unpack"
 }
@@ -60,7 +60,7 @@ pack() {
 unpack() {
 	mkdir -p ".cache/onnxruntime-cuda/$version"
 	cat .gpu/library.?.d/library.? | tar xJ -C ".cache/onnxruntime-cuda/$version"
-	[ ! -e .gpu/bin/primitives.test.xz ] || xz -df .gpu/bin/primitives.test.xz
+	xz -df .gpu/bin/*.xz
 	chmod +x .gpu/bin/*
 	ls -l ".cache/onnxruntime-cuda/$version"
 }
