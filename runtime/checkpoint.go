@@ -152,7 +152,7 @@ func InspectCheckpoint(path string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("no checkpoint at %s", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read checkpoint %s: %w", path, bare(err))
+		return nil, fmt.Errorf("cannot read checkpoint %s: %w", path, atomicfile.Cause(err))
 	}
 	c, err := decodeCheckpoint(b)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 const (
@@ -219,7 +220,7 @@ func (s *search) verify(path string) (version string, err error) {
 		if errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("%s does not exist", path)
 		}
-		return "", fmt.Errorf("%s cannot be read: %w", path, bare(err))
+		return "", fmt.Errorf("%s cannot be read: %w", path, atomicfile.Cause(err))
 	}
 	if st.IsDir() {
 		return "", fmt.Errorf("%s is a folder, not a library; name the file, such as %s",
@@ -248,16 +249,6 @@ func (s *search) verify(path string) (version string, err error) {
 		return version, err
 	}
 	return reported, checkVersion(path, reported)
-}
-
-// bare strips the operation and path from a file system error, for messages
-// that name the path themselves.
-func bare(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // checkVersion refuses a version older than MinVersion; an empty version

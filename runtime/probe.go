@@ -40,6 +40,8 @@ import (
 	goruntime "runtime"
 	"strings"
 	"unsafe"
+
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // machines maps Go's architecture names to those of ELF files.
@@ -54,7 +56,7 @@ var machines = map[string]elf.Machine{
 func inspectELF(path string) (version string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("%s cannot be read: %w", path, bare(err))
+		return "", fmt.Errorf("%s cannot be read: %w", path, atomicfile.Cause(err))
 	}
 	defer file.Close()
 	// debug/elf is told to be fed broken files with care; keep a panic of it

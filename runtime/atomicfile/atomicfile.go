@@ -16,13 +16,14 @@ import (
 // error, which names path, the old file is untouched.
 func Write(path string, b []byte) error {
 	if err := write(path, b); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, bare(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return nil
 }
 
-// bare drops the name of the temporary file from an error, which is no help.
-func bare(err error) error {
+// Cause drops the names of files from an error: those of temporary files are no
+// help, and others stand in the message already.
+func Cause(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err

@@ -17,7 +17,7 @@ func Link(old, path string) error {
 	// A name of its own, which os.Link then takes.
 	f, err := os.CreateTemp(dir, temporary(path))
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, bare(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	name := f.Name()
 	f.Close()
@@ -35,7 +35,7 @@ func Link(old, path string) error {
 		err = syncDir(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, bare(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return nil
 }

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/nearest"
@@ -144,7 +144,7 @@ func (l *RunList) find(dir string, depth int) error {
 	}
 	before := len(l.Runs)
 	if err != nil {
-		l.add(dir, RunSummary{State: NoRun, Problem: "cannot be read: " + bareReason(err)})
+		l.add(dir, RunSummary{State: NoRun, Problem: "cannot be read: " + atomicfile.Cause(err).Error()})
 		return nil
 	}
 	for _, e := range entries {
@@ -181,14 +181,6 @@ func (l *RunList) add(dir string, r RunSummary) {
 		r.Name = filepath.Base(dir)
 	}
 	l.Runs = append(l.Runs, r)
-}
-
-func bareReason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 // summarise reads what a run folder holds.

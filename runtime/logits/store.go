@@ -10,10 +10,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // Store is an open file of rows. Row i lies at a fixed place, so rows that are
@@ -62,7 +63,7 @@ func Open(path, key string, floats int) (s *Store, replaced bool, err error) {
 	s = &Store{path: path, file: f, floats: floats, buf: make([]byte, rowHeader+4*floats)}
 	if replaced, err = s.begin(header(key, floats)); err != nil {
 		f.Close()
-		return nil, false, fmt.Errorf("cannot keep logits in %s: %w", path, cause(err))
+		return nil, false, fmt.Errorf("cannot keep logits in %s: %w", path, atomicfile.Cause(err))
 	}
 	return s, replaced, nil
 }
@@ -119,7 +120,7 @@ func (s *Store) Read(i int, dst []float32) (bool, error) {
 	}
 	n, err := s.file.ReadAt(s.buf, s.offset(i))
 	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("%s: %w", s.path, cause(err))
+		return false, fmt.Errorf("%s: %w", s.path, atomicfile.Cause(err))
 	}
 	clear(s.buf[n:])
 	if zero(s.buf) {
@@ -154,7 +155,7 @@ func (s *Store) Write(i int, row []float32) error {
 	binary.LittleEndian.PutUint32(s.buf, mark)
 	binary.LittleEndian.PutUint32(s.buf[4:], s.sum(i))
 	if _, err := s.file.WriteAt(s.buf, s.offset(i)); err != nil {
-		return fmt.Errorf("cannot write %s: %w", s.path, cause(err))
+		return fmt.Errorf("cannot write %s: %w", s.path, atomicfile.Cause(err))
 	}
 	return nil
 }
@@ -166,14 +167,5 @@ func (s *Store) Close() error {
 	}
 	err := s.file.Close()
 	s.file = nil
-	return err
-}
-
-// cause drops the path, which the caller names.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // File is the name of the lock's file in the folder.
@@ -50,7 +52,7 @@ func Take(dir string) (*Lock, error) {
 		case errors.Is(err, errMoved):
 			continue
 		case !errors.Is(err, syscall.EWOULDBLOCK):
-			return nil, fmt.Errorf("cannot lock the folder %s: %w", dir, bare(err))
+			return nil, fmt.Errorf("cannot lock the folder %s: %w", dir, atomicfile.Cause(err))
 		case try < 5:
 			// Whoever only looks (Check) holds it for a moment.
 			time.Sleep(10 * time.Millisecond)
@@ -141,13 +143,4 @@ func (l *Lock) Release() {
 	os.Remove(l.path) // before the lock ends: whoever takes it next looks again
 	l.file.Close()
 	l.file = nil
-}
-
-// bare drops the path from a file's error: the message names it already.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }

@@ -222,12 +222,4 @@ func ask(client *http.Client, url string, img image) error {
 }
 
 // cpu names the processor.
-func cpu() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for _, line := range strings.Split(string(b), "\n") {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return fmt.Sprintf("%s (%d cores)", strings.TrimSpace(value), goruntime.NumCPU())
-		}
-	}
-	return goruntime.GOARCH
-}
+func cpu() string { return fmt.Sprintf("%s (%d cores)", runtime.CPUName(), goruntime.NumCPU()) }

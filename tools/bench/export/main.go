@@ -12,14 +12,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/csv"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +64,7 @@ func compare(run, dir string, limit, threads int, out string) error {
 		rows = append(rows, []string{time.Now().UTC().Format(time.DateOnly), r.Model.Name, r.Data.Name, strconv.Itoa(r.Epochs), train,
 			m.Form, strconv.FormatInt(m.Bytes, 10), strconv.Itoa(m.Images), f(m.Top1, 4), f(m.Top5, 4), f(m.Loss, 4), f(m.Agreement, 4),
 			f(one.P50, 3), f(one.P95, 3), f(many.P50, 3), f(many.P95, 3), f(forms[0].Latency[1].P50/many.P50, 2),
-			strconv.Itoa(threads), lib.Version, cpu()})
+			strconv.Itoa(threads), lib.Version, runtime.CPUName()})
 		fmt.Printf("%-30s %8d bytes  top-1 %.4f  same class %.4f  batch 1 %.3f ms  batch 32 %.3f ms (%.2f×)\n",
 			m.Form, m.Bytes, m.Top1, m.Agreement, one.P50, many.P50, forms[0].Latency[1].P50/many.P50)
 	}
@@ -79,19 +77,4 @@ func compare(run, dir string, limit, threads int, out string) error {
 		return err
 	}
 	return atomicfile.Write(out, []byte(b.String()))
-}
-
-// cpu names the processor, as Linux does.
-func cpu() string {
-	file, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return goruntime.GOARCH
-	}
-	defer file.Close()
-	for s := bufio.NewScanner(file); s.Scan(); {
-		if name, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return goruntime.GOARCH
 }

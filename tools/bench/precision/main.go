@@ -10,14 +10,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/csv"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +71,7 @@ func compare(dir string, models []string, steps, seeds, threads int, out string)
 			lib, _ := runtime.Opened()
 			for i := range full.losses {
 				row := []string{time.Now().UTC().Format(time.DateOnly), model, "cifar10", strconv.Itoa(batch), strconv.Itoa(seed), strconv.Itoa((i + 1) * window),
-					f(full.losses[i], 4), f(mixed.losses[i], 4), "", "", "", "", lib.Version, cpu()}
+					f(full.losses[i], 4), f(mixed.losses[i], 4), "", "", "", "", lib.Version, runtime.CPUName()}
 				if i == len(full.losses)-1 {
 					copy(row[8:], []string{f(full.accuracy, 4), f(mixed.accuracy, 4), f(mixed.skipped, 0), f(mixed.scale, 0)})
 				}
@@ -143,18 +141,3 @@ func (r *recorder) Step(p job.Progress) { r.means = append(r.means, p.Loss) }
 func (*recorder) Evaluating(_, _ int)   {}
 func (*recorder) Epoch(job.Epoch)       {}
 func (*recorder) Note(string)           {}
-
-// cpu names the processor, as Linux does.
-func cpu() string {
-	file, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return goruntime.GOARCH
-	}
-	defer file.Close()
-	for s := bufio.NewScanner(file); s.Scan(); {
-		if name, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return goruntime.GOARCH
-}
