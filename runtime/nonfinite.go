@@ -39,8 +39,8 @@ func (e *NonFiniteError) Unwrap() error { return ErrNonFinite }
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 
-// judge tells of each of the last steps, not counted yet, whether it is an
-// Overflow, and returns the error of the first that is neither finite nor to be
+// judge tells of each of the last steps, not counted yet, whether it is Skipped
+// and an Overflow, and returns the error of the first that is neither finite nor to be
 // skipped.
 //
 // In mixed precision an overflow of the scaled gradient is to be skipped, as
@@ -54,6 +54,7 @@ func (t *Trainer) judge(steps []StepResult) error {
 	}
 	for i := range steps {
 		r := &steps[i]
+		r.Skipped = !(finite(r.Loss) && finite(r.GradientNorm))
 		if r.Skipped && p != nil && finite(r.Loss) {
 			r.Overflow = !p.Exhausted(state)
 		}

@@ -150,6 +150,23 @@ func (t *Tensor) SetScalar(v float32) error {
 	return old.Destroy()
 }
 
+// maker makes tensors until one fails; the others are then nil.
+type maker struct{ err error }
+
+func (m *maker) tensor(shape ...int64) (x *Tensor) {
+	if m.err == nil {
+		x, m.err = NewTensor(shape...)
+	}
+	return x
+}
+
+func (m *maker) scalar(v float32) (x *Tensor) {
+	if m.err == nil {
+		x, m.err = NewScalar(v)
+	}
+	return x
+}
+
 // elements returns the number of elements of a static shape.
 func elements(shape []int64) (int, error) {
 	n := int64(1)

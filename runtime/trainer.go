@@ -119,66 +119,48 @@ func (t *Trainer) allocate() error {
 	in := m.Model.Input
 	t.imagesShape = []int64{int64(m.Batch), int64(in[0]), int64(in[1]), int64(in[2])}
 	t.targetsShape = []int64{int64(m.Batch), int64(m.Model.Classes)}
-	var err error
-	make1 := func(shape ...int64) *Tensor {
-		if err != nil {
-			return nil
-		}
-		var x *Tensor
-		x, err = NewTensor(shape...)
-		return x
-	}
+	var mk maker
 	params, stats := int64(m.ParamCount()), int64(m.StatCount())
 	for i := range t.banks {
 		b := &t.banks[i]
-		b.params = make1(params)
+		b.params = mk.tensor(params)
 		for range m.Slots {
-			b.slots = append(b.slots, make1(params))
+			b.slots = append(b.slots, mk.tensor(params))
 		}
 		if stats > 0 {
-			b.stats = make1(stats)
+			b.stats = mk.tensor(stats)
 		}
 		if m.Accumulate {
-			b.grads = make1(params)
+			b.grads = mk.tensor(params)
 		}
 		if m.Precision != nil {
-			b.lossScale = make1(int64(len(m.Precision.First())))
+			b.lossScale = mk.tensor(int64(len(m.Precision.First())))
 		}
 		if m.Average {
-			b.average = make1(params)
+			b.average = mk.tensor(params)
 			if n := m.MovingCount(); n > 0 {
-				b.averageStats = make1(int64(n))
+				b.averageStats = mk.tensor(int64(n))
 			}
 		}
 	}
 	if m.Loop {
-		if err != nil {
-			return err
+		if mk.err != nil {
+			return mk.err
 		}
 		t.teacherAt = indexOf(t.session.inputs, artifact.Teacher)
 		return t.checkWindow()
 	}
 	if n := m.NoiseCount(); n > 0 {
-		t.noise = make1(int64(n))
+		t.noise = mk.tensor(int64(n))
 	}
-	t.logits = make1(t.targetsShape...)
-	if err == nil {
-		t.loss, err = NewScalar(0)
-	}
-	if err == nil {
-		t.norm, err = NewScalar(0)
-	}
+	t.logits = mk.tensor(t.targetsShape...)
+	t.loss, t.norm = mk.scalar(0), mk.scalar(0)
 	t.weightAt = slices.IndexFunc(m.Hyper, func(h artifact.HyperInfo) bool { return h.Name == artifact.GradientWeight })
 	for _, h := range m.Hyper {
-		if err != nil {
-			break
-		}
-		var s *Tensor
-		s, err = NewScalar(h.Default)
-		t.hyper = append(t.hyper, s)
+		t.hyper = append(t.hyper, mk.scalar(h.Default))
 	}
-	if err != nil {
-		return err
+	if mk.err != nil {
+		return mk.err
 	}
 	return t.bindBanks()
 }
@@ -375,8 +357,7 @@ func (t *Trainer) StepInputs(in Inputs, hyper []float32, part, parts int) (StepR
 	}
 	b.inputs[t.imagesAt], b.inputs[t.targetsAt] = x, y
 	err = t.session.run(b.inputs, b.outputs)
-	loss, norm := t.loss.Scalar(), t.norm.Scalar()
-	result := []StepResult{{Loss: loss, GradientNorm: norm, Skipped: !(finite(loss) && finite(norm)), Logits: t.logits.Floats()}}
+	result := []StepResult{{Loss: t.loss.Scalar(), GradientNorm: t.norm.Scalar(), Logits: t.logits.Floats()}}
 	if err == nil {
 		err = t.judge(result)
 	}

@@ -23,28 +23,20 @@ func (t *Trainer) window(n int) (*window, error) {
 	if w := t.windows[n]; w != nil {
 		return w, nil
 	}
-	var err error
-	make1 := func(shape ...int64) *Tensor {
-		if err != nil {
-			return nil
-		}
-		var x *Tensor
-		x, err = NewTensor(shape...)
-		return x
-	}
-	w := &window{loss: make1(int64(n)), norm: make1(int64(n)), logits: make1(stacked(n, t.targetsShape)...)}
+	var mk maker
+	w := &window{loss: mk.tensor(int64(n)), norm: mk.tensor(int64(n)), logits: mk.tensor(stacked(n, t.targetsShape)...)}
 	for range t.manifest.Hyper {
-		w.hyper = append(w.hyper, make1(int64(n)))
+		w.hyper = append(w.hyper, mk.tensor(int64(n)))
 	}
 	if count := t.manifest.NoiseCount(); count > 0 {
-		w.noise = make1(int64(n), int64(count))
+		w.noise = mk.tensor(int64(n), int64(count))
 	}
-	if err == nil {
-		w.steps, err = WrapInts([]int64{int64(n)}, 1)
+	if mk.err == nil {
+		w.steps, mk.err = WrapInts([]int64{int64(n)}, 1)
 	}
-	if err != nil {
+	if mk.err != nil {
 		w.close()
-		return nil, err
+		return nil, mk.err
 	}
 	t.windows[n] = w
 	return w, nil
@@ -169,9 +161,7 @@ func (t *Trainer) StepMany(in Inputs, hyper []float32, n int) ([]StepResult, err
 	results := make([]StepResult, n)
 	size := len(w.logits.Floats()) / n
 	for i := range results {
-		r := StepResult{Loss: w.loss.Floats()[i], GradientNorm: w.norm.Floats()[i], Logits: w.logits.Floats()[i*size : (i+1)*size]}
-		r.Skipped = !(finite(r.Loss) && finite(r.GradientNorm))
-		results[i] = r
+		results[i] = StepResult{Loss: w.loss.Floats()[i], GradientNorm: w.norm.Floats()[i], Logits: w.logits.Floats()[i*size : (i+1)*size]}
 	}
 	if err := t.judge(results); err != nil {
 		return nil, err

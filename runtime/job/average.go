@@ -225,7 +225,7 @@ func (t *run) measureBatch(b *data.Batch, state *artifact.State, sum []float64) 
 		if err := t.trainer.SetState(state); err != nil {
 			return 0, err
 		}
-		in := inputs(b, i, parts)
+		in := cut(whole(b, nil), i, parts)
 		if t.recipe.Distils() {
 			in.Teacher = in.Targets // the statistics do not depend on it
 		}

@@ -44,30 +44,26 @@ func (t *run) step(ctx context.Context, supply *supply) error {
 	hyper := t.hyper.at(n, lr)
 	o, err := t.parts(b, soft, hyper)
 	if err != nil {
-		in := inputs(b, o.failed, t.recipe.Parts())
-		if soft != nil {
-			in.Teacher = part(soft, o.failed, t.recipe.Parts())
-		}
+		in := cut(whole(b, soft), o.failed, t.recipe.Parts())
 		err = t.explain(err, []runtime.Inputs{in}, [][]float32{hyper})
 	}
 	var nf *runtime.NonFiniteError
 	if errors.As(err, &nf) {
 		if err = t.skip(nf, err); err == nil {
 			t.trainer.SetSteps(nf.Step + 1)
-			t.aside.step(t.trainer.View(), n)
-			t.pass(lr, b.Broken)
-			return nil
 		}
 	}
 	if err != nil {
 		return err
 	}
 	t.aside.step(t.trainer.View(), n)
-	if err := t.count(n, o, b.Count); err != nil {
-		return err
+	if nf == nil {
+		err = t.count(n, o, b.Count)
 	}
-	t.pass(lr, b.Broken)
-	return nil
+	if err == nil {
+		t.pass(lr, b.Broken)
+	}
+	return err
 }
 
 // pass notes what a step has gone by.
@@ -119,10 +115,7 @@ func (t *run) count(n int, o outcome, images int) error {
 func (t *run) parts(b *data.Batch, soft, hyper []float32) (o outcome, err error) {
 	parts := t.recipe.Parts()
 	for i := range parts {
-		in := inputs(b, i, parts)
-		if soft != nil {
-			in.Teacher = part(soft, i, parts)
-		}
+		in := cut(whole(b, soft), i, parts)
 		out, err := t.trainer.StepInputs(in, hyper, i, parts)
 		if err != nil {
 			return outcome{failed: i}, err
@@ -171,11 +164,7 @@ func (t *run) many(ctx context.Context, supply *supply) (int, error) {
 		var inputs []runtime.Inputs
 		var scalars [][]float32
 		for i := range g.n {
-			one := runtime.Inputs{Images: part(in.Images, i, g.n), Bytes: part(in.Bytes, i, g.n), Targets: part(in.Targets, i, g.n)}
-			if in.Teacher != nil {
-				one.Teacher = part(in.Teacher, i, g.n)
-			}
-			inputs, scalars = append(inputs, one), append(scalars, part(hyper, i, g.n))
+			inputs, scalars = append(inputs, cut(in, i, g.n)), append(scalars, part(hyper, i, g.n))
 		}
 		return 0, t.explain(err, inputs, scalars)
 	}
@@ -208,9 +197,15 @@ func (t *run) skip(nf *runtime.NonFiniteError, told error) error {
 	return nil
 }
 
-// inputs returns what the step gets of number i of the equal parts of a batch.
-func inputs(b *data.Batch, i, parts int) runtime.Inputs {
-	return runtime.Inputs{Images: part(b.Images, i, parts), Bytes: part(b.Bytes, i, parts), Targets: part(b.Targets, i, parts)}
+// whole returns what a step gets of a batch and the teacher's logits of it.
+func whole(b *data.Batch, soft []float32) runtime.Inputs {
+	return runtime.Inputs{Images: b.Images, Bytes: b.Bytes, Targets: b.Targets, Teacher: soft}
+}
+
+// cut returns number i of the equal parts of a step's inputs.
+func cut(in runtime.Inputs, i, parts int) runtime.Inputs {
+	return runtime.Inputs{Images: part(in.Images, i, parts), Bytes: part(in.Bytes, i, parts),
+		Targets: part(in.Targets, i, parts), Teacher: part(in.Teacher, i, parts)}
 }
 
 // part returns number i of the equal parts of v, nil of nil.
