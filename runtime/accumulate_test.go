@@ -19,23 +19,11 @@ import (
 func TestParts(t *testing.T) {
 	ortest.Open(t)
 	trainer := func(batch int, accumulate bool) *runtime.Trainer {
-		set, err := artifact.Build(artifact.Spec{
+		tr := ortest.Trainer(t, artifact.Spec{
 			Model: "resnet8", Config: models.Config{Classes: 10, Input: [3]int{3, 8, 8}},
 			Optimizer: "sgd", Batch: batch, Accumulate: accumulate, Seed: 3,
 			Lowering: lower.Options{Block: runtime.ChannelBlock()},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		if err := set.Write(dir); err != nil {
-			t.Fatal(err)
-		}
-		tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { tr.Close() })
+		}, runtime.Options{Threads: 1})
 		return tr
 	}
 	// With zero momentum and decay, the momentum buffer is the gradient.

@@ -17,15 +17,8 @@ import (
 func BenchmarkStep(b *testing.B) {
 	ortest.Open(b)
 	const batch, classes = 128, 10
-	set, err := artifact.Build(artifact.Spec{
+	dir := ortest.Artifacts(b, artifact.Spec{
 		Model: "resnet20", Config: models.Config{Classes: classes, Input: [3]int{3, 32, 32}}, Optimizer: "sgd", Batch: batch, Seed: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	dir := b.TempDir()
-	if err := set.Write(dir); err != nil {
-		b.Fatal(err)
-	}
 	rng := newRand(1)
 	images, targets := make([]float32, batch*3*32*32), make([]float32, batch*classes)
 	for i := range images {
@@ -82,21 +75,9 @@ func BenchmarkStepsPerRun(b *testing.B) {
 	ortest.Open(b)
 	const batch, classes, k = 128, 10, 8
 	open := func(loop bool) *runtime.Trainer {
-		set, err := artifact.Build(artifact.Spec{
+		tr := ortest.Trainer(b, artifact.Spec{
 			Model: "resnet20", Config: models.Config{Classes: classes, Input: [3]int{3, 32, 32}}, Optimizer: "sgd",
-			Batch: batch, Seed: 1, Loop: loop, Lowering: lower.Options{Block: runtime.ChannelBlock(), Threads: runtime.DefaultThreads()}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		dir := b.TempDir()
-		if err := set.Write(dir); err != nil {
-			b.Fatal(err)
-		}
-		tr, err := runtime.NewTrainer(dir, runtime.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { tr.Close() })
+			Batch: batch, Seed: 1, Loop: loop, Lowering: lower.Options{Block: runtime.ChannelBlock(), Threads: runtime.DefaultThreads()}}, runtime.Options{})
 		return tr
 	}
 	single, many := open(false), open(true)

@@ -15,22 +15,10 @@ import (
 func distiller(t *testing.T, batch int, accumulate bool, soft string) *runtime.Trainer {
 	t.Helper()
 	ortest.Open(t)
-	set, err := artifact.Build(artifact.Spec{
+	tr := ortest.Trainer(t, artifact.Spec{
 		Model: "resnet8", Config: models.Config{Classes: tinyClasses, Input: [3]int{1, 8, 8}},
 		Optimizer: "sgd", Batch: batch, Accumulate: accumulate, Seed: 3, Distillation: soft, Gradient: []string{"clip_norm"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tr.Close() })
+	}, runtime.Options{Threads: 1})
 	return tr
 }
 

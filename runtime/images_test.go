@@ -20,14 +20,7 @@ func pixelTrainer(t *testing.T, p *artifact.Pixels, block int, loop bool) *runti
 	s := artifact.Spec{Model: "resnet8", Config: models.Config{Classes: tinyClasses, Input: [3]int{3, 8, 8}},
 		Optimizer: "sgd", Batch: tinyBatch, Seed: 7, Pixels: p, Loop: loop}
 	s.Lowering.Block = block
-	set, err := artifact.Build(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := ortest.Artifacts(t, s)
 	if _, err := check.File(dir + "/" + artifact.StepFile); err != nil {
 		t.Error(err)
 	}

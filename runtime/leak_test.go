@@ -33,17 +33,10 @@ func held(t *testing.T) (files, goroutines, threads int) {
 func TestSessionsLeaveNothing(t *testing.T) {
 	ortest.Open(t)
 	const batch, classes, size = 16, 10, 16
-	set, err := artifact.Build(artifact.Spec{
+	dir := ortest.Artifacts(t, artifact.Spec{
 		Model: "resnet8", Config: models.Config{Classes: classes, Input: [3]int{3, size, size}},
 		Optimizer: "sgd", Batch: batch, Seed: 3, Lowering: lower.Options{Block: runtime.ChannelBlock()},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
 	images, targets := make([]float32, batch*3*size*size), make([]float32, batch*classes)
 	labels := make([]int, batch)
 	for i := range labels {

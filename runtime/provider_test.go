@@ -24,18 +24,7 @@ func TestCheckpointOfOtherProvider(t *testing.T) {
 		if provider == lower.CPU {
 			s.Lowering.Block = runtime.ChannelBlock()
 		}
-		set, err := artifact.Build(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		if err := set.Write(dir); err != nil {
-			t.Fatal(err)
-		}
-		if trainers[provider], err = runtime.NewTrainer(dir, runtime.Options{Threads: 1}); err != nil {
-			t.Fatal(err)
-		}
-		defer trainers[provider].Close()
+		trainers[provider] = ortest.Trainer(t, s, runtime.Options{Threads: 1})
 	}
 	images, targets := make([]float32, 8*3*12*12), make([]float32, 8*10)
 	for i := range images {

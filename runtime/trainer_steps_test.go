@@ -23,19 +23,7 @@ func trained(t *testing.T, change func(*artifact.Spec)) *runtime.Trainer {
 		Optimizer: "sgd", Batch: tinyBatch, Seed: 7,
 	}
 	change(&spec)
-	set, err := artifact.Build(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tr.Close() })
+	tr := ortest.Trainer(t, spec, runtime.Options{Threads: 1})
 	return tr
 }
 

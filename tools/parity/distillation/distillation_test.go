@@ -97,32 +97,13 @@ func TestGradients(t *testing.T) {
 // trainer makes a trainer of the golden's network in its initial state.
 func trainer(t *testing.T, batch int, soft, loss string, block int) *runtime.Trainer {
 	t.Helper()
-	set, err := artifact.Build(artifact.Spec{
+	tr := ortest.Trainer(t, artifact.Spec{
 		Model: "resnet8", Batch: batch, Optimizer: "sgd", Loss: loss, Distillation: soft,
 		Config: models.Config{Classes: golden.Classes, Input: [3]int{3, golden.Size, golden.Size},
 			Options: map[string]string{"shortcut": "B"}},
 		Lowering: lower.Options{Block: block},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tr.Close() })
-	m, s := tr.Manifest(), tr.State()
-	for _, p := range m.Parameters {
-		copy(s.Params[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
-	}
-	for _, p := range m.Statistics {
-		copy(s.Stats[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
-	}
-	if err := tr.SetState(s); err != nil {
+	}, runtime.Options{Threads: 2})
+	if err := golden.Start(tr); err != nil {
 		t.Fatal(err)
 	}
 	return tr

@@ -100,33 +100,19 @@ func layouts() []layout {
 // trainer builds the artifacts and a trainer in the golden's initial state.
 func (j job) trainer(t *testing.T, nesterov string, exclude bool, l layout) (*runtime.Trainer, string) {
 	t.Helper()
-	set, err := artifact.Build(artifact.Spec{
+	dir := ortest.Artifacts(t, artifact.Spec{
 		Model: j.model, Batch: j.batch, Optimizer: "sgd",
 		Config:             models.Config{Classes: golden.Classes, Input: [3]int{3, golden.Size, golden.Size}, Options: j.options},
 		OptimizerOptions:   map[string]string{"nesterov": nesterov},
 		ExcludeNormAndBias: exclude,
 		Lowering:           lower.Options{Block: l.block},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
 	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tr.Close() })
-	m, s := tr.Manifest(), tr.State()
-	for _, p := range m.Parameters {
-		copy(s.Params[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
-	}
-	for _, p := range m.Statistics {
-		copy(s.Stats[p.Offset:p.Offset+p.Size], golden.Initial(p.Name, p.Shape))
-	}
-	if err := tr.SetState(s); err != nil {
+	if err := golden.Start(tr); err != nil {
 		t.Fatal(err)
 	}
 	return tr, dir

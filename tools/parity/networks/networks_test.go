@@ -128,23 +128,11 @@ func compare(t *testing.T, name, model string, options map[string]string, block 
 		return v
 	}
 	size, images := number("size"), number("batch")
-	set, err := artifact.Build(artifact.Spec{
+	tr := ortest.Trainer(t, artifact.Spec{
 		Model: model, Batch: images, Optimizer: "sgd",
 		Config:   models.Config{Classes: classes, Input: [3]int{3, size, size}, Options: options},
 		Lowering: lower.Options{Block: block},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := set.Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := runtime.NewTrainer(dir, runtime.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
+	}, runtime.Options{Threads: 2})
 	m, s := tr.Manifest(), tr.State()
 	if have, want := m.ParamCount(), number("parameters"); have != want {
 		t.Fatalf("%d parameters, PyTorch has %d", have, want)
