@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
@@ -15,7 +14,6 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
@@ -72,37 +70,13 @@ func (c Curves) PNG() ([]byte, error) {
 	}
 	titles := []string{"Loss (cross-entropy, nats)", "Accuracy (top-1, %)", "Learning rate"}
 	panels := []*plot.Plot{c.loss(), c.accuracy(), c.rate()}
-	canvas := vgimg.NewWith(vgimg.UseWH(pictureWidth, pictureHeight), vgimg.UseDPI(pictureDPI), vgimg.UseBackgroundColor(color.White))
-	whole := draw.New(canvas)
-	below := c.drawTitle(whole)
-	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 0.35 * vg.Inch,
-		PadLeft: 0.2 * vg.Inch, PadRight: 0.3 * vg.Inch, PadTop: below, PadBottom: 0.15 * vg.Inch}
-	cells := plot.Align([][]*plot.Plot{panels}, tiles, whole)
-	for i, p := range panels {
-		cell := cells[0][i]
-		p.Draw(cell)
-		// The plots' own titles would sit at different heights.
-		at := vg.Point{X: p.DataCanvas(cell).Min.X, Y: whole.Max.Y - below + 0.24*vg.Inch}
-		whole.FillText(lettering(13, inkColor, true, draw.XLeft), at, titles[i])
-	}
-	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// drawTitle writes title and subtitle and returns the height they take.
-func (c Curves) drawTitle(whole draw.Canvas) vg.Length {
 	subtitle := c.Subtitle
 	if subtitle == "" {
 		subtitle = c.result()
 	}
-	middle := whole.Center().X
-	top := whole.Max.Y - 0.16*vg.Inch
-	whole.FillText(lettering(17, inkColor, true, draw.XCenter), vg.Point{X: middle, Y: top}, c.Title)
-	whole.FillText(lettering(11.5, faintColor, false, draw.XCenter), vg.Point{X: middle, Y: top - 0.31*vg.Inch}, subtitle)
-	return 1.06 * vg.Inch
+	p := newPicture(pictureHeight, c.Title, subtitle)
+	p.panels(titles, panels, 0)
+	return p.png()
 }
 
 // lettering is the style of text outside the plots.

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
@@ -114,11 +113,7 @@ func (f Figure) PNG() ([]byte, error) {
 	whole.FillText(lettering(15, inkColor, true, draw.XCenter), vg.Point{X: middle, Y: top}, f.Title)
 	whole.FillText(lettering(10.5, faintColor, false, draw.XCenter), vg.Point{X: middle, Y: top - 0.28*vg.Inch}, f.Subtitle)
 	p.Draw(draw.Crop(whole, 0.2*vg.Inch, -0.35*vg.Inch, 0.15*vg.Inch, -0.95*vg.Inch))
-	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return encodePNG(canvas)
 }
 
 // panel makes the empty plot.

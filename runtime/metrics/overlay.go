@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
@@ -12,7 +11,6 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
@@ -70,11 +68,6 @@ func (o Overlay) PNG() ([]byte, error) {
 	const columns, row = 3, 0.24 * vg.Inch
 	rows := (len(runs) + columns - 1) / columns
 	legend := vg.Length(rows)*row + 0.2*vg.Inch
-	height := pictureHeight + legend
-	canvas := vgimg.NewWith(vgimg.UseWH(pictureWidth, height), vgimg.UseDPI(pictureDPI), vgimg.UseBackgroundColor(color.White))
-	whole := draw.New(canvas)
-	below := Curves{Title: o.Title, Subtitle: o.Subtitle, Epochs: runs[0].Epochs}.drawTitle(whole)
-
 	titles := []string{"Training loss", "Held-out loss", "Held-out accuracy (top-1, %)"}
 	values := []func(Epoch) float64{
 		func(e Epoch) float64 { return e.TrainLoss },
@@ -88,16 +81,12 @@ func (o Overlay) PNG() ([]byte, error) {
 			titles[i] += ", cut off"
 		}
 	}
-	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 0.35 * vg.Inch,
-		PadLeft: 0.2 * vg.Inch, PadRight: 0.3 * vg.Inch, PadTop: below, PadBottom: 0.15*vg.Inch + legend}
-	cells := plot.Align([][]*plot.Plot{panels}, tiles, whole)
-	for i, p := range panels {
-		cell := cells[0][i]
-		p.Draw(cell)
-		at := vg.Point{X: p.DataCanvas(cell).Min.X, Y: whole.Max.Y - below + 0.24*vg.Inch}
-		whole.FillText(lettering(13, inkColor, true, draw.XLeft), at, titles[i])
+	subtitle := o.Subtitle
+	if subtitle == "" {
+		subtitle = Curves{Epochs: runs[0].Epochs}.result()
 	}
-	left := panels[0].DataCanvas(cells[0][0]).Min.X
+	p := newPicture(pictureHeight+legend, o.Title, subtitle)
+	left, whole := p.panels(titles, panels, legend), p.whole
 	width := (whole.Max.X - left - 0.3*vg.Inch) / columns
 	for i, r := range runs {
 		x := left + vg.Length(i/rows)*width
@@ -105,11 +94,7 @@ func (o Overlay) PNG() ([]byte, error) {
 		whole.StrokeLine2(overlayStyle(i), x, y-0.07*vg.Inch, x+0.4*vg.Inch, y-0.07*vg.Inch)
 		whole.FillText(lettering(11, inkColor, false, draw.XLeft), vg.Point{X: x + 0.5*vg.Inch, Y: y}, fitted(r.Name, 44))
 	}
-	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return p.png()
 }
 
 // overlayPanel draws one value of all runs. A run that diverged would flatten
