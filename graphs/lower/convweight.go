@@ -22,19 +22,29 @@ func init() {
 // emitWeightPointwise: a 1×1 kernel without padding needs no copies, or one
 // strided slice. One product per image, then a sum over the batch.
 func emitWeightPointwise(e *Emitter, n *ir.Node) bool {
-	op := n.Op.(ir.ConvGradWeight)
-	if op.Kernel != [2]int{1, 1} || op.Pad != [4]int{} || op.Groups != 1 {
+	xs, ok := e.pointwiseInput(n)
+	if !ok {
 		return false
 	}
 	dy, x := n.In[0].Shape, n.In[1].Shape
-	xs := e.in(n.In[1])
-	if op.Stride != [2]int{1, 1} {
-		xs = e.tapSlice(xs, dy, op.ConvAttr, 0, 0)
-	}
 	p := dy[2] * dy[3]
 	d := e.imageProducts(e.reshape(e.in(n.In[0]), dy[0], dy[1], p), e.reshape(xs, x[0], x[1], p))
 	e.emit("Reshape", []string{d, e.ints(dy[1], x[1], 1, 1)}, []string{e.out(n.Out[0])})
 	return true
+}
+
+// pointwiseInput returns the input that a 1×1 kernel without padding and groups
+// reads, of dy's height and width; it emits nothing for another kernel.
+func (e *Emitter) pointwiseInput(n *ir.Node) (x string, ok bool) {
+	op := n.Op.(ir.ConvGradWeight)
+	if op.Kernel != [2]int{1, 1} || op.Pad != [4]int{} || op.Groups != 1 {
+		return "", false
+	}
+	x = e.in(n.In[1])
+	if op.Stride != [2]int{1, 1} {
+		x = e.tapSlice(x, n.In[0].Shape, op.ConvAttr, 0, 0)
+	}
+	return x, true
 }
 
 // imageProducts emits Σ_n a[n]·b[n]ᵀ for a N×A×P and b N×B×P: A×B, float32.

@@ -98,15 +98,11 @@ func (e *Emitter) byChannel(x string) string {
 
 // emitWeightPointwiseGemm makes one product of all images for a 1×1 kernel.
 func emitWeightPointwiseGemm(e *Emitter, n *ir.Node) bool {
-	op := n.Op.(ir.ConvGradWeight)
-	if op.Kernel != [2]int{1, 1} || op.Pad != [4]int{} || op.Groups != 1 {
+	xs, ok := e.pointwiseInput(n)
+	if !ok {
 		return false
 	}
 	dy, x := n.In[0].Shape, n.In[1].Shape
-	xs := e.in(n.In[1])
-	if op.Stride != [2]int{1, 1} {
-		xs = e.tapSlice(xs, dy, op.ConvAttr, 0, 0)
-	}
 	all := dy[0] * dy[2] * dy[3]
 	a, b := e.reshape(e.byChannel(e.in(n.In[0])), dy[1], all), e.reshape(e.byChannel(xs), x[1], all)
 	d := e.float32(e.do("Gemm", []string{a, b}, onnx.AttrInt("transB", 1)))
