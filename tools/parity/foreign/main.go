@@ -28,6 +28,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/importer"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
+	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/safetensors"
 	"github.com/ortrain/ortrain/runtime/weights"
@@ -72,10 +73,15 @@ func run(folder, table string) error {
 		return err
 	}
 	sort.Strings(paths)
-	rows := [][]string{{"model", "layout", "opset", "parameters", "nodes", "loss", "logits", "gradients", "worst", "statistics", "evaluation", "pytorch_float32_logits", "pytorch_float32_gradients", "second_loss", "result"}}
+	rows := [][]string{{"model", "layout", "opset", "parameters", "nodes", "loss", "logits", "gradients", "worst", "statistics", "evaluation", "pytorch_float32_logits", "pytorch_float32_gradients", "second_loss", "result", "written_by", "onnxruntime", "cpu"}}
 	bad := 0
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".onnx")
+		model, err := onnx.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		producer := model.GetProducerName() + " " + model.GetProducerVersion()
 		for _, way := range ways() {
 			r, err := compare(path, 0, way)
 			if errors.Is(err, os.ErrNotExist) {
@@ -93,7 +99,7 @@ func run(folder, table string) error {
 			if result != "ok" && result != "rounding" {
 				bad++
 			}
-			rows = append(rows, append(append([]string{name, way.name}, r.columns()...), result))
+			rows = append(rows, append(append([]string{name, way.name}, r.columns()...), result, producer, lib.Version, runtime.CPUName()))
 			fmt.Println(strings.Join(rows[len(rows)-1], "  "))
 		}
 	}
@@ -108,7 +114,7 @@ func run(folder, table string) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d models differ from PyTorch", bad, len(rows)-1)
+		return fmt.Errorf("%d of %d comparisons differ from the framework of the model", bad, len(rows)-1)
 	}
 	return nil
 }

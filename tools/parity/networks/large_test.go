@@ -1,18 +1,25 @@
 package networks_test
 
 import (
+	"bytes"
+	"encoding/csv"
 	"flag"
+	"os"
 	"strconv"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/reference"
+	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/ortest"
 	"github.com/ortrain/ortrain/tools/parity/golden"
 )
 
-var long = flag.Bool("long", false, "compare the largest networks with PyTorch (5 minutes, 10 GiB)")
+var (
+	long = flag.Bool("long", false, "compare the largest networks with PyTorch (5 minutes, 10 GiB)")
+	out  = flag.String("csv", "", "file for what -long finds, such as ../../../testdata/results/large_networks.csv")
+)
 
 // TestLargestNetworks compares one step of the survey's largest networks with
 // golden_families.py --large: its graph, evaluated in float64 by the reference,
@@ -23,7 +30,8 @@ func TestLargestNetworks(t *testing.T) {
 	if !*long {
 		t.Skip("takes -long")
 	}
-	ortest.Open(t)
+	lib := ortest.Open(t)
+	rows := [][]string{{"network", "parameters", "gradients_float64", "gradients_float32", "pytorch_float32", "onnxruntime", "pytorch", "cpu"}}
 	for _, n := range []struct {
 		name    string
 		options map[string]string
@@ -32,12 +40,36 @@ func TestLargestNetworks(t *testing.T) {
 		{"pyramidnet110_a270", map[string]string{"shakedrop": "0.5"}}, {"pyramidnet272_a200", map[string]string{"shakedrop": "0.5"}},
 		{"amoebanet_b_6_128", map[string]string{"drop_path": "0.2"}},
 	} {
-		t.Run(n.name, func(t *testing.T) { compareLarge(t, n.name, n.options) })
+		t.Run(n.name, func(t *testing.T) {
+			rows = append(rows, append(compareLarge(t, n.name, n.options), lib.Version, torchOf(t), runtime.CPUName()))
+		})
+	}
+	if *out == "" {
+		return
+	}
+	var text bytes.Buffer
+	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(*out, text.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func compareLarge(t *testing.T, name string, options map[string]string) {
-	g, err := golden.Open("../../../testdata/golden/families_large.safetensors", name+".")
+const largeGolden = "../../../testdata/golden/families_large.safetensors"
+
+// torchOf is the version of PyTorch that made the golden of the networks.
+func torchOf(t *testing.T) string {
+	g, err := golden.Open(largeGolden, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Meta("torch")
+}
+
+// compareLarge compares a network and returns its row.
+func compareLarge(t *testing.T, name string, options map[string]string) []string {
+	g, err := golden.Open(largeGolden, name+".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,4 +111,6 @@ func compareLarge(t *testing.T, name string, options map[string]string) {
 	f.first(m, in[artifact.Params], widen(narrow[artifact.Logits]), widen(narrow[m.Slots[0].Name+artifact.OutSuffix]))
 	t.Logf("%d parameters; in float64 off by %.1e (%s); in float32 by %.1e (%s), PyTorch's by %.1e",
 		m.ParamCount(), exact.worst, exact.where, f.worst, f.where, rounded)
+	e := func(x float64) string { return strconv.FormatFloat(x, 'e', 1, 64) }
+	return []string{name, strconv.Itoa(m.ParamCount()), e(exact.worst), e(f.worst), e(rounded)}
 }
