@@ -16,8 +16,8 @@ import (
 	goruntime "runtime"
 	"strings"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/lower"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 const (

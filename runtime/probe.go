@@ -41,7 +41,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 )
 
 // machines maps Go's architecture names to those of ELF files.

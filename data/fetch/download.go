@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ortrain/ortrain/data/atomicfile"
 )
 
 // errLocal marks failures of this machine, which no other server would mend.
@@ -170,7 +172,7 @@ func (o Options) request(ctx context.Context, f File, address, part string) erro
 				return fmt.Errorf("%s %w: it sends more than the %d bytes that %s can have", host(address), errFinal, f.Most, f.Name)
 			}
 			if _, err := out.Write(buf[:n]); err != nil {
-				return fmt.Errorf("%w %s: %w; free some room and run this again", errLocal, part, plain(err))
+				return fmt.Errorf("%w %s: %w; free some room and run this again", errLocal, part, atomicfile.Cause(err))
 			}
 			o.Progress(f.Name, have, total)
 		}
@@ -185,18 +187,9 @@ func (o Options) request(ctx context.Context, f File, address, part string) erro
 		return fmt.Errorf("%s broke off after %d of %d bytes", host(address), have, total)
 	}
 	if err := out.Sync(); err != nil {
-		return fmt.Errorf("%w %s: %w", errLocal, part, plain(err))
+		return fmt.Errorf("%w %s: %w", errLocal, part, atomicfile.Cause(err))
 	}
 	return nil
-}
-
-// plain drops the path that the message gives already.
-func plain(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // rangeStart reads the first byte of "bytes 100-199/200".

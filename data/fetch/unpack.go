@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/ortrain/ortrain/data/atomicfile"
 )
 
 // place puts a verified file into the set's folder: unpacked if it is an
@@ -102,7 +104,7 @@ func (s *Set) unpack(ctx context.Context, from io.Reader, dir string) error {
 		}
 		_, err = io.Copy(out, in)
 		if err = errors.Join(err, out.Close()); err != nil {
-			return fmt.Errorf("cannot unpack %s: %w", inside, plain(err))
+			return fmt.Errorf("cannot unpack %s: %w", inside, atomicfile.Cause(err))
 		}
 	}
 }

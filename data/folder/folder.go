@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/data/files"
 )
 
@@ -158,10 +159,7 @@ func (s *scanner) unreadable(path string, err error) {
 		s.loop(path)
 		return
 	}
-	if pe, ok := err.(*fs.PathError); ok {
-		err = pe.Err
-	}
-	s.problem(path, files.Unreadable, "cannot be read: "+err.Error())
+	s.problem(path, files.Unreadable, "cannot be read: "+atomicfile.Cause(err).Error())
 }
 
 func (s *scanner) loop(path string) {

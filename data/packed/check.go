@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/data/files"
 )
 
@@ -63,7 +64,7 @@ func (f FileInfo) check(ctx context.Context, path string, read func(int)) (kind,
 		return files.Unreadable, "is missing; copy it anew or pack the set again", nil
 	}
 	if err != nil {
-		return files.Unreadable, "cannot be read: " + cause(err).Error(), nil
+		return files.Unreadable, "cannot be read: " + atomicfile.Cause(err).Error(), nil
 	}
 	defer file.Close()
 	sum, n := uint32(0), int64(0)
@@ -79,7 +80,7 @@ func (f FileInfo) check(ctx context.Context, path string, read func(int)) (kind,
 			break
 		}
 		if err != nil {
-			return files.Unreadable, "cannot be read: " + cause(err).Error(), nil
+			return files.Unreadable, "cannot be read: " + atomicfile.Cause(err).Error(), nil
 		}
 	}
 	switch {

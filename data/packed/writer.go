@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/data/files"
 )
 
@@ -54,35 +55,22 @@ func NewWriter(dir string, m Manifest, shardBytes int64) (*Writer, error) {
 	case err == nil && len(entries) > 0:
 		return nil, fmt.Errorf("%s is not empty; give a new folder", dir)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("cannot pack into %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("cannot pack into %s: %w", dir, atomicfile.Cause(err))
 	}
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot pack into %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("cannot pack into %s: %w", dir, atomicfile.Cause(err))
 	}
 	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".*.tmp")
 	if err != nil {
-		return nil, fmt.Errorf("cannot pack into %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("cannot pack into %s: %w", dir, atomicfile.Cause(err))
 	}
 	return &Writer{manifest: m, dir: dir, tmp: tmp, most: max(shardBytes, 1)}, nil
 }
 
-// cause leaves out temporary names, which help nobody.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	var le *os.LinkError
-	if errors.As(err, &le) {
-		return le.Err
-	}
-	return err
-}
-
 // problem words an error of writing.
 func (w *Writer) problem(err error) error {
-	return fmt.Errorf("cannot write %s: %w; nothing is left of it", w.dir, cause(err))
+	return fmt.Errorf("cannot write %s: %w; nothing is left of it", w.dir, atomicfile.Cause(err))
 }
 
 // Begin starts a part.

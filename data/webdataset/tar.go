@@ -7,13 +7,12 @@ package webdataset
 import (
 	"archive/tar"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/data/files"
 )
 
@@ -169,19 +168,10 @@ func (s *scan) text(name string, offset, size int64) string {
 	}
 	b := make([]byte, size)
 	if n, err := s.shard.ReadAt(b, offset); n < len(b) {
-		s.report(s.name+"/"+short(name), files.Unreadable, fmt.Sprint("cannot be read: ", cause(err)))
+		s.report(s.name+"/"+short(name), files.Unreadable, fmt.Sprint("cannot be read: ", atomicfile.Cause(err)))
 		s.bad = true
 	}
 	return string(b)
-}
-
-// cause leaves out the path that the report names already.
-func cause(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // end completes the sample that is being collected.

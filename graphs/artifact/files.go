@@ -10,9 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/check"
 	"github.com/ortrain/ortrain/graphs/onnx"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // Write stores the set in dir, which is created when missing. Each file is

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )

@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/runtime/runlock"
 	"github.com/ortrain/ortrain/tricks/nearest"

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/pixel/policy"
 	"github.com/ortrain/ortrain/tricks/recipe"

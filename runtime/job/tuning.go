@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 

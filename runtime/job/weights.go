@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/graphs/onnx"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/safetensors"
 	"github.com/ortrain/ortrain/runtime/weights"
 	"github.com/ortrain/ortrain/tricks/nearest"

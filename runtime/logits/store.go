@@ -14,7 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 )
 
 // Store is an open file of rows. Row i lies at a fixed place, so rows that are

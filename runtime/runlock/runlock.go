@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 )
 
 // File is the name of the lock's file in the folder.

@@ -26,8 +26,8 @@ import (
 	"time"
 
 	"github.com/ortrain/ortrain/data"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/tricks/recipe"
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/tricks"
 )
 

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // result is one run's line. Errors are in per cent.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/runtime/atomicfile"
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime/job"
 )
 

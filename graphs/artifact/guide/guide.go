@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/onnx"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 )
 
 // The files that Write makes.

@@ -22,8 +22,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
-	"github.com/ortrain/ortrain/runtime/atomicfile"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
