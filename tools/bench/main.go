@@ -14,7 +14,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -25,10 +24,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 func main() {
@@ -149,7 +148,7 @@ func (p *peer) turn(steps int) error {
 	if len(seconds) != steps {
 		return fmt.Errorf("%s ran %d steps, not %d", p.name, len(seconds), steps)
 	}
-	p.turns = append(p.turns, median(seconds))
+	p.turns = append(p.turns, measure.Median(seconds))
 	return nil
 }
 
@@ -252,7 +251,7 @@ func report(c config, peers []*peer, infos []map[string]any, unable []string, st
 	fmt.Printf("matrix product: %.0f GFLOP/s\n", peak)
 	for i, p := range peers {
 		info := infos[i]
-		m := median(p.turns)
+		m := measure.Median(p.turns)
 		rate := float64(c.batch) / m
 		ratio := ""
 		if p.name == "PyTorch" {
@@ -286,26 +285,9 @@ func report(c config, peers []*peer, infos []map[string]any, unable []string, st
 		row[0], row[1], row[3], row[7] = time.Now().UTC().Format("2006-01-02"), name, c.model, "cannot run this network"
 		rows = append(rows, row)
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
-	}
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	if err := w.WriteAll(rows); err != nil {
-		return err
-	}
-	if err := os.WriteFile(out, []byte(b.String()), 0o644); err != nil {
+	if err := measure.WriteTable(out, rows); err != nil {
 		return err
 	}
 	fmt.Println("written to", out)
 	return nil
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	if n%2 == 1 {
-		return s[n/2]
-	}
-	return (s[n/2-1] + s[n/2]) / 2
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // servePeer is our side of the benchmark: the training step on one synthetic
@@ -116,7 +117,8 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 				return err
 			}
 		case word == "info":
-			info["peak_rss_mib"] = peakMiB()
+			peak, _ := measure.PeakMiB() // 0 where the system does not tell
+			info["peak_rss_mib"] = int(peak)
 			if err := enc.Encode(info); err != nil {
 				return err
 			}
@@ -140,21 +142,4 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 		}
 	}
 	return lines.Err()
-}
-
-// peakMiB returns the process's largest resident size, 0 where the system does
-// not tell.
-func peakMiB() int {
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			if kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB"))); err == nil {
-				return kib / 1024
-			}
-		}
-	}
-	return 0
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/recipe"
 
 	"gonum.org/v1/gonum/stat"
@@ -70,13 +71,13 @@ func main() {
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := measure(ctx, c); err != nil {
+	if err := run(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "distillation:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, c config) error {
+func run(ctx context.Context, c config) error {
 	if c.dir == "" || c.weights == "" {
 		return errors.New("give the data with -dir and the teacher's weights with -weights")
 	}
@@ -251,16 +252,13 @@ func readRows(path string) ([]map[string]string, error) {
 }
 
 func writeRows(path string, rows []map[string]string) error {
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	w.Write(columns)
+	table := [][]string{columns}
 	for _, r := range rows {
 		var line []string
 		for _, name := range columns {
 			line = append(line, r[name])
 		}
-		w.Write(line)
+		table = append(table, line)
 	}
-	w.Flush() // a builder never fails
-	return atomicfile.Write(path, []byte(b.String()))
+	return measure.WriteTable(path, table)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // event is an entry of ONNX Runtime's trace.
@@ -92,7 +92,7 @@ func (c config) summary(events []event) error {
 	whole := 0.0
 	for _, s := range byNode {
 		// The median over the steps keeps the first ones out.
-		s.total = median(s.times)
+		s.total = measure.Median(s.times)
 		whole += s.total
 		o := byOp[s.op]
 		if o == nil {
@@ -127,17 +127,7 @@ func (c config) summary(events []event) error {
 		if path == "" {
 			return nil
 		}
-		if err := folder(path); err != nil {
-			return err
-		}
-		f, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		w := csv.NewWriter(f)
-		w.Write(header)
-		w.WriteAll(rows)
-		return errors.Join(w.Error(), f.Close())
+		return measure.WriteTable(path, append([][]string{header}, rows...))
 	}
 	fmt.Printf("%s, batch %d, %s: %.2f ms a step in nodes\n", c.model, c.batch, precision(c), whole/1000)
 	var rows [][]string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // StepColumns are the columns of the table of speeds; peer.py writes the same.
@@ -57,7 +58,7 @@ func step(c config) error {
 		}
 		seconds = append(seconds, time.Since(begun).Seconds()/float64(runs*c.perRun))
 	}
-	s := median(seconds)
+	s := measure.Median(seconds)
 	memory := ""
 	if after := c.deviceMiB(); after > 0 {
 		memory = fmt.Sprint(after - before)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -32,9 +31,4 @@ func add(path string, header, row []string) error {
 	w.Write(row)
 	w.Flush()
 	return errors.Join(w.Error(), f.Close())
-}
-
-func median(x []float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

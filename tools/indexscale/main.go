@@ -1,6 +1,6 @@
 // Indexscale measures what an index of very many images costs: it writes a pack of
 // simulated images (files of one byte, with names as long as ImageNet's), opens
-// it in a process of its own, and appends the figures to a CSV file.
+// it in a process of its own, and writes the figures to a CSV file.
 //
 //	go run ./tools/indexscale -images 100000000 -dir /tmp/scale -out testdata/results/index_scale.csv
 //
@@ -8,7 +8,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,13 +15,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/data/packed"
+	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/rng"
 )
 
@@ -50,7 +51,7 @@ func main() {
 	flag.Parse()
 	var err error
 	if *measured != "" {
-		err = measure(*measured)
+		err = read(*measured)
 	} else {
 		err = run(*images, *dir, *out)
 	}
@@ -81,18 +82,12 @@ func run(images int, dir, out string) error {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return err
 	}
-	file, err := os.Create(out)
-	if err != nil {
-		return err
-	}
-	w := csv.NewWriter(file)
-	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	w.WriteAll([][]string{
-		{"images", "open_s", "open_and_count_s", "memory_open_mib", "memory_peak_mib", "shuffle_1M_s", "read_100k_s", "write_s", "go", "cpu"},
-		{strconv.Itoa(f.Images), number(f.Open), number(f.Counts), number(f.OpenMiB), number(f.PeakMiB), number(f.Shuffle), number(f.Read), number(wrote), runtime.Version(), processor()},
-	})
 	fmt.Print(string(text))
-	return file.Close()
+	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+	return measure.WriteTable(out, [][]string{
+		{"images", "open_s", "open_and_count_s", "memory_open_mib", "memory_peak_mib", "shuffle_1M_s", "read_100k_s", "write_s", "go", "cpu"},
+		{strconv.Itoa(f.Images), number(f.Open), number(f.Counts), number(f.OpenMiB), number(f.PeakMiB), number(f.Shuffle), number(f.Read), number(wrote), goruntime.Version(), runtime.CPUName()},
+	})
 }
 
 // simulate writes a pack of images of one byte in 1000 classes.
@@ -120,7 +115,8 @@ func simulate(images int, dir string) error {
 	return err
 }
 
-func measure(dir string) error {
+// read opens the pack and prints what that costs.
+func read(dir string) error {
 	begun := time.Now()
 	set, err := data.Open(data.Options{Name: "packed", Dir: dir})
 	if err != nil {
@@ -129,7 +125,7 @@ func measure(dir string) error {
 	f := figures{Images: set.Train.Len(), Open: time.Since(begun).Seconds()}
 	set.Train.Counts()
 	f.Counts = time.Since(begun).Seconds()
-	if f.OpenMiB, err = resident("VmRSS:"); err != nil {
+	if f.OpenMiB, err = measure.ResidentMiB(); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -152,37 +148,11 @@ func measure(dir string) error {
 		}
 	}
 	f.Read = time.Since(start).Seconds()
-	if f.PeakMiB, err = resident("VmHWM:"); err != nil {
+	if f.PeakMiB, err = measure.PeakMiB(); err != nil {
 		return err
 	}
 	if sum == 0 {
 		return fmt.Errorf("all labels are 0")
 	}
 	return json.NewEncoder(os.Stdout).Encode(f)
-}
-
-// resident reads a line of Linux's account of this process, mapped files
-// included.
-func resident(key string) (float64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, key); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/self/status has no %s", key)
-}
-
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
 }

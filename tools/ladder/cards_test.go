@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks"
 )
 
@@ -50,10 +51,7 @@ func TestCards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := table.csv(figures)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := measure.Table(table.rows(figures), table.evidence...)
 	for ending, want := range map[string][]byte{".csv": rows, ".md": table.markdown(figures)} {
 		if text, err := os.ReadFile(committed + ending); err != nil || string(text) != string(want) {
 			t.Errorf("%s%s is not made of %s; run go run ./tools/ladder -table (%v)", committed, ending, l.path, err)

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // result is one run's line. Errors are in per cent.
@@ -160,20 +160,12 @@ func (l *log) add(one result) error {
 		}
 	}
 	l.results = append(kept, one)
-	var b bytes.Buffer
-	for _, line := range l.evidence {
-		b.WriteString(line + "\n")
-	}
-	w := csv.NewWriter(&b)
-	w.Write(columns)
+	rows := [][]string{columns}
 	for _, r := range l.results {
-		w.Write([]string{r.row, strconv.Itoa(r.seed), r.settings, fmt.Sprintf("%.2f", r.testError), fmt.Sprintf("%.2f", r.validationError),
+		rows = append(rows, []string{r.row, strconv.Itoa(r.seed), r.settings, fmt.Sprintf("%.2f", r.testError), fmt.Sprintf("%.2f", r.validationError),
 			fmt.Sprintf("%.4f", r.testLoss), fmt.Sprintf("%.4f", r.trainLoss), fmt.Sprintf("%.1f", r.seconds)})
 	}
-	if w.Flush(); w.Error() != nil {
-		return w.Error()
-	}
-	return atomicfile.Write(l.path, b.Bytes())
+	return measure.WriteTable(l.path, rows, l.evidence...)
 }
 
 // of returns a row's runs, by seed.

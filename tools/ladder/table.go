@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/ortrain/ortrain/data/atomicfile"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // line is a row of the table: the figures of all seeds of a row, in per cent.
@@ -139,11 +140,7 @@ func (t table) write(out string) error {
 	if err != nil {
 		return err
 	}
-	text, err := t.csv(figures)
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(out+".csv", text); err != nil {
+	if err := measure.WriteTable(out+".csv", t.rows(figures), t.evidence...); err != nil {
 		return err
 	}
 	if err := atomicfile.Write(out+".md", t.markdown(figures)); err != nil {
@@ -156,21 +153,16 @@ func (t table) write(out string) error {
 	return atomicfile.Write(out+".png", picture)
 }
 
-func (t table) csv(figures map[string]public) ([]byte, error) {
-	var b bytes.Buffer
-	for _, e := range t.evidence {
-		b.WriteString(e + "\n")
-	}
-	w := csv.NewWriter(&b)
-	w.Write([]string{"row", "trick", "without", "settings", "seeds", "test_error", "deviation", "change", "change_deviation", "verdict",
-		"validation_error", "seconds_a_run", "public_network", "public_baseline", "public_with", "public_source"})
+// rows is the table for programs.
+func (t table) rows(figures map[string]public) [][]string {
+	rows := [][]string{{"row", "trick", "without", "settings", "seeds", "test_error", "deviation", "change", "change_deviation", "verdict",
+		"validation_error", "seconds_a_run", "public_network", "public_baseline", "public_with", "public_source"}}
 	for _, l := range t.lines {
 		p := figures[l.name]
-		w.Write([]string{l.name, l.trick, l.lacks, l.spelled(), strconv.Itoa(l.seeds), two(l.mean), two(l.std), two(l.change), two(l.spread), l.verdict(),
+		rows = append(rows, []string{l.name, l.trick, l.lacks, l.spelled(), strconv.Itoa(l.seeds), two(l.mean), two(l.std), two(l.change), two(l.spread), l.verdict(),
 			two(l.validation), fmt.Sprintf("%.1f", l.seconds), p.network, p.baseline, p.with, p.source})
 	}
-	w.Flush()
-	return b.Bytes(), w.Error()
+	return rows
 }
 
 func two(x float64) string { return fmt.Sprintf("%.2f", x) }

@@ -13,7 +13,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"flag"
@@ -30,6 +29,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 var networks = []string{
@@ -49,7 +49,7 @@ func main() {
 	var err error
 	if *one {
 		var row []string
-		if row, err = measure(names[0], *threads); err == nil {
+		if row, err = cost(names[0], *threads); err == nil {
 			w := csv.NewWriter(os.Stdout)
 			w.Write(row)
 			w.Flush()
@@ -89,14 +89,10 @@ func drive(names []string, threads int, out string) error {
 			row[7], row[8], row[9], row[10], row[11], row[12], row[13])
 		rows = append(rows, row)
 	}
-	var b bytes.Buffer
-	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
-		return err
-	}
-	return os.WriteFile(out, b.Bytes(), 0o644)
+	return measure.WriteTable(out, rows)
 }
 
-func measure(network string, threads int) ([]string, error) {
+func cost(network string, threads int) ([]string, error) {
 	part := strings.Split(network, ":")
 	build := len(part) == 5 && part[4] == "build"
 	if len(part) != 4 && !build {
@@ -158,26 +154,10 @@ func measure(network string, threads int) ([]string, error) {
 		return nil, err
 	}
 	processors := time.Duration(use.Utime.Nano() + use.Stime.Nano()).Seconds()
-	peak, err := peakMiB()
+	peak, err := measure.PeakMiB()
 	if err != nil {
 		return nil, err
 	}
 	return []string{time.Now().Format(time.DateOnly), "ONNX Runtime " + library.Version, part[0], part[1], part[3], strconv.Itoa(block),
-		strconv.Itoa(params), strconv.Itoa(nodes), built, write, load, total, fmt.Sprintf("%.2f", processors), strconv.Itoa(peak), strconv.Itoa(threads), runtime.CPUName()}, nil
-}
-
-// peakMiB is the largest resident size of this process so far.
-func peakMiB() (int, error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
-			kib, err := strconv.Atoi(strings.Fields(rest)[0])
-			return kib / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("the system does not tell the peak memory")
+		strconv.Itoa(params), strconv.Itoa(nodes), built, write, load, total, fmt.Sprintf("%.2f", processors), fmt.Sprintf("%.0f", peak), strconv.Itoa(threads), runtime.CPUName()}, nil
 }

@@ -12,7 +12,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -32,6 +31,7 @@ import (
 	"github.com/ortrain/ortrain/runtime/classify"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/runtime/serve"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 func main() {
@@ -115,16 +115,11 @@ func run(onnx, out, clients string, length time.Duration, rounds, threads int, p
 				n, s.batch, r.rate, r.p50, r.p95, r.batch)
 		}
 	}
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	if err := w.WriteAll(rows); err != nil {
-		return err
-	}
 	if out == "" {
-		_, err = os.Stdout.Write(b.Bytes())
+		_, err := os.Stdout.Write(measure.Table(rows))
 		return err
 	}
-	return os.WriteFile(out, b.Bytes(), 0o644)
+	return measure.WriteTable(out, rows)
 }
 
 // server is one that runs here.

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/csv"
 	"fmt"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // sample is what the process holds at a time.
@@ -45,26 +40,13 @@ func (w *watch) Step(p job.Progress) {
 	}
 	var m goruntime.MemStats
 	goruntime.ReadMemStats(&m)
+	rss, _ := measure.ResidentMiB() // 0 where the system does not tell
+	threads, _ := measure.Status("Threads")
 	w.samples = append(w.samples, sample{
 		at: at, session: w.sessions + 1, epoch: p.Epoch + 1, step: p.Step,
-		rss: status("VmRSS:") / 1024, heap: float64(m.HeapInuse) / (1 << 20),
-		files: files(), goroutines: goruntime.NumGoroutine(), threads: int(status("Threads:")),
+		rss: rss, heap: float64(m.HeapInuse) / (1 << 20),
+		files: files(), goroutines: goruntime.NumGoroutine(), threads: int(threads),
 	})
-}
-
-// status is a number in /proc/self/status; memory is in KiB.
-func status(key string) float64 {
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, key); ok {
-			v, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return v
-		}
-	}
-	return 0
 }
 
 func files() int {
@@ -73,19 +55,13 @@ func files() int {
 }
 
 func (w *watch) write(path string) error {
-	var b bytes.Buffer
-	c := csv.NewWriter(&b)
-	c.Write([]string{"seconds", "session", "epoch", "step", "rss_mib", "go_heap_mib", "open_files", "goroutines", "threads"})
+	rows := [][]string{{"seconds", "session", "epoch", "step", "rss_mib", "go_heap_mib", "open_files", "goroutines", "threads"}}
 	for _, s := range w.samples {
-		c.Write([]string{strconv.Itoa(int(s.at.Seconds())), strconv.Itoa(s.session), strconv.Itoa(s.epoch), strconv.Itoa(s.step),
+		rows = append(rows, []string{strconv.Itoa(int(s.at.Seconds())), strconv.Itoa(s.session), strconv.Itoa(s.epoch), strconv.Itoa(s.step),
 			strconv.FormatFloat(s.rss, 'f', 1, 64), strconv.FormatFloat(s.heap, 'f', 1, 64),
 			strconv.Itoa(s.files), strconv.Itoa(s.goroutines), strconv.Itoa(s.threads)})
 	}
-	c.Flush() // a bytes.Buffer never fails
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, b.Bytes())
+	return measure.WriteTable(path, rows)
 }
 
 // share allows a growth by a part of what there was.
@@ -132,6 +108,5 @@ func median(list []sample, field func(sample) float64) float64 {
 	for i, s := range list {
 		values[i] = field(s)
 	}
-	slices.SortFunc(values, cmp.Compare)
-	return values[len(values)/2]
+	return measure.Median(values)
 }

@@ -11,8 +11,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -23,8 +21,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/batch"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/pixel/pil/formula"
@@ -37,7 +35,7 @@ func main() {
 	out := flag.String("out", filepath.Join("testdata", "results", "trick_throughput.csv"), "CSV file")
 	flag.Parse()
 	goruntime.GOMAXPROCS(1)
-	if err := measure(*rounds, *turn, *out); err != nil {
+	if err := run(*rounds, *turn, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "trickbench:", err)
 		os.Exit(1)
 	}
@@ -53,7 +51,7 @@ type contender struct {
 	allocs     float64 // per image, the least of all rounds
 }
 
-func measure(rounds int, turn time.Duration, out string) error {
+func run(rounds int, turn time.Duration, out string) error {
 	var all []*contender
 	for _, side := range []int{32, 224} {
 		list, err := contenders(side)
@@ -72,21 +70,16 @@ func measure(rounds int, turn time.Duration, out string) error {
 			c.time(turn)
 		}
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# command: go run ./tools/trickbench -rounds %d -turn %v\n# %s with %s on %s, one core\n",
-		rounds, turn, time.Now().UTC().Format(time.DateOnly), goruntime.Version(), runtime.CPUName())
-	w := csv.NewWriter(&b)
-	w.Write([]string{"trick", "kind", "size", "images_per_second", "slowest_round", "fastest_round", "allocations_per_image"})
+	rows := [][]string{{"trick", "kind", "size", "images_per_second", "slowest_round", "fastest_round", "allocations_per_image"}}
 	for _, c := range all {
 		slices.Sort(c.rates)
-		w.Write([]string{c.name, c.kind, strconv.Itoa(c.side), fmt.Sprintf("%.0f", c.rates[len(c.rates)/2]),
+		rows = append(rows, []string{c.name, c.kind, strconv.Itoa(c.side), fmt.Sprintf("%.0f", c.rates[len(c.rates)/2]),
 			fmt.Sprintf("%.0f", c.rates[0]), fmt.Sprintf("%.0f", c.rates[len(c.rates)-1]), fmt.Sprintf("%.2g", c.allocs)})
 		fmt.Printf("%-32s %3d×%-3d %9.0f images/s  %.2g allocations an image\n", c.name, c.side, c.side, c.rates[len(c.rates)/2], c.allocs)
 	}
-	if w.Flush(); w.Error() != nil {
-		return w.Error()
-	}
-	return atomicfile.Write(out, b.Bytes())
+	return measure.WriteTable(out, rows,
+		fmt.Sprintf("# command: go run ./tools/trickbench -rounds %d -turn %v", rounds, turn),
+		fmt.Sprintf("# %s with %s on %s, one core", time.Now().UTC().Format(time.DateOnly), goruntime.Version(), runtime.CPUName()))
 }
 
 func (c *contender) time(turn time.Duration) {

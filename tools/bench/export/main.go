@@ -13,18 +13,16 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -71,10 +69,5 @@ func compare(run, dir string, limit, threads int, out string) error {
 	if out == "" {
 		return nil
 	}
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	if err := w.WriteAll(rows); err != nil {
-		return err
-	}
-	return atomicfile.Write(out, []byte(b.String()))
+	return measure.WriteTable(out, rows)
 }

@@ -19,7 +19,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"flag"
 	"fmt"
 	"os"
@@ -32,6 +31,7 @@ import (
 
 	"github.com/ortrain/ortrain/data/decode"
 	ort "github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 func main() {
@@ -142,12 +142,12 @@ func (b *bench) report() error {
 	best := 0.0 // the peer's, over its numbers of workers
 	for _, r := range b.rows {
 		if r.implementation != "ortrain" {
-			best = max(best, median(r.rates))
+			best = max(best, measure.Median(r.rates))
 		}
 	}
 	table := [][]string{{"date", "work", "implementation", "version", "workers", "cores", "rounds", "images_per_second", "slowest_round", "fastest_round", "ratio_to_best_peer_on_jpeg", "note", "cpu"}}
 	for _, r := range b.rows {
-		m, ratio := median(r.rates), ""
+		m, ratio := measure.Median(r.rates), ""
 		if best > 0 && m > 0 && r.work != "cifar" {
 			ratio = fmt.Sprintf("%.2f", m/best)
 		}
@@ -160,27 +160,11 @@ func (b *bench) report() error {
 			fmt.Sprint(r.workers), fmt.Sprint(cores), fmt.Sprint(len(r.rates)), fmt.Sprintf("%.1f", m), fmt.Sprintf("%.1f", low), fmt.Sprintf("%.1f", high),
 			ratio, r.note, ort.CPUName()})
 	}
-	var text strings.Builder
-	if err := csv.NewWriter(&text).WriteAll(table); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(b.out), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(b.out, []byte(text.String()), 0o644); err != nil {
+	if err := measure.WriteTable(b.out, table); err != nil {
 		return err
 	}
 	fmt.Println("written to", b.out)
 	return nil
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	return (s[n/2] + s[(n-1)/2]) / 2
 }
 
 var version = runtime.Version() + ", " + decode.Decoder()

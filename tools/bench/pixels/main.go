@@ -16,15 +16,12 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/ortrain/ortrain/data"
@@ -32,6 +29,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/models"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/pixel"
 )
 
@@ -214,31 +212,18 @@ func report(works []*work, rounds, threads int, version, out string) error {
 			for form, name := range []string{"float32", "uint8"} {
 				ratio := 1.0
 				if form == 1 {
-					ratio = median(ratios)
+					ratio = measure.Median(ratios)
 				}
-				m := median(what.rates[form])
+				m := measure.Median(what.rates[form])
 				fmt.Printf("%-22s %-8s %9.0f images/s  ratio %.3f\n", what.name+w.name, name, m, ratio)
 				table = append(table, []string{time.Now().UTC().Format("2006-01-02"), what.name + w.name, name, w.model, fmt.Sprint(w.batch), fmt.Sprint(threads),
 					fmt.Sprint(rounds), fmt.Sprintf("%.1f", m), fmt.Sprintf("%.3f", ratio), "ONNX Runtime " + version + ", " + goruntime.Version(), runtime.CPUName()})
 			}
 		}
 	}
-	var text strings.Builder
-	if err := csv.NewWriter(&text).WriteAll(table); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(out, []byte(text.String()), 0o644); err != nil {
+	if err := measure.WriteTable(out, table); err != nil {
 		return err
 	}
 	fmt.Println("written to", out)
 	return nil
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	return (s[n/2] + s[(n-1)/2]) / 2
 }

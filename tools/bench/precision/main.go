@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"flag"
 	"fmt"
 	"os"
@@ -20,10 +19,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/job"
 	"github.com/ortrain/ortrain/runtime/metrics"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -85,11 +84,7 @@ func compare(dir string, models []string, steps, seeds, threads int, out string)
 	if out == "" {
 		return nil
 	}
-	var b strings.Builder
-	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
-		return err
-	}
-	return atomicfile.Write(out, []byte(b.String()))
+	return measure.WriteTable(out, rows)
 }
 
 const batch = 64

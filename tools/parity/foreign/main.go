@@ -14,7 +14,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
@@ -32,6 +31,7 @@ import (
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/safetensors"
 	"github.com/ortrain/ortrain/runtime/weights"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 )
 
 // tolerance is relative to the largest element of a tensor, or to a thousandth
@@ -104,12 +104,7 @@ func run(folder, table string) error {
 		}
 	}
 	if table != "" {
-		f, err := os.Create(table)
-		if err != nil {
-			return err
-		}
-		w := csv.NewWriter(f)
-		if err := errors.Join(w.WriteAll(rows), f.Close()); err != nil {
+		if err := measure.WriteTable(table, rows); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,7 @@
 package networks_test
 
 import (
-	"bytes"
-	"encoding/csv"
 	"flag"
-	"os"
 	"strconv"
 	"testing"
 
@@ -13,6 +10,7 @@ import (
 	"github.com/ortrain/ortrain/graphs/reference"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/ortest"
+	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tools/parity/golden"
 )
 
@@ -47,11 +45,7 @@ func TestLargestNetworks(t *testing.T) {
 	if *out == "" {
 		return
 	}
-	var text bytes.Buffer
-	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(*out, text.Bytes(), 0o644); err != nil {
+	if err := measure.WriteTable(*out, rows); err != nil {
 		t.Fatal(err)
 	}
 }
