@@ -29,6 +29,7 @@ import (
 	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/tools/internal/budget"
 	"github.com/ortrain/ortrain/tools/internal/measure"
 	"github.com/ortrain/ortrain/tricks/recipe"
 
@@ -36,9 +37,8 @@ import (
 )
 
 type config struct {
-	dir, trainFiles, testFiles, weights, model, out string
-	limit, epochs, batch, seeds, threads            int
-	lr                                              float64
+	budget.Budget
+	weights, out string
 }
 
 // variants are what is compared; the first is the run without a teacher.
@@ -55,18 +55,11 @@ var columns = []string{"date", "variant", "seed", "student", "images", "epochs",
 	"teacher_accuracy", "images_per_second", "teacher_wait_share", "seconds", "threads", "onnxruntime", "cpu"}
 
 func main() {
-	var c config
-	flag.StringVar(&c.dir, "dir", "", "folder of CIFAR-10")
-	flag.StringVar(&c.trainFiles, "train-files", "data_batch_[1-5].bin", "training files")
-	flag.StringVar(&c.testFiles, "test-files", "test_batch.bin", "test files")
+	// The test images are looked at once, at the end.
+	c := config{Budget: budget.Budget{Data: "cifar10", TestFiles: "test_batch.bin", Model: "resnet8", Limit: 1000, Epochs: 32, Batch: 64, Validation: 100, LR: 0.1,
+		Seeds: 3, Threads: 1, Provider: "cpu"}}
+	c.Flags(flag.CommandLine)
 	flag.StringVar(&c.weights, "weights", "", "PyTorch state dict of the teacher, a ResNet-56 for pixels normalised by ImageNet's mean and std")
-	flag.StringVar(&c.model, "model", "resnet8", "student")
-	flag.IntVar(&c.limit, "limit", 1000, "training images; 0 means all")
-	flag.IntVar(&c.epochs, "epochs", 32, "length of a run")
-	flag.IntVar(&c.batch, "batch", 64, "images of a step")
-	flag.Float64Var(&c.lr, "lr", 0.1, "learning rate")
-	flag.IntVar(&c.seeds, "seeds", 3, "runs of each variant")
-	flag.IntVar(&c.threads, "threads", 1, "threads of the network, and of the teacher")
 	flag.StringVar(&c.out, "out", filepath.Join("testdata", "results", "distillation_cifar10"), "results, without the ending")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -78,7 +71,7 @@ func main() {
 }
 
 func run(ctx context.Context, c config) error {
-	if c.dir == "" || c.weights == "" {
+	if c.Dir == "" || c.weights == "" {
 		return errors.New("give the data with -dir and the teacher's weights with -weights")
 	}
 	rows, err := readRows(c.out + ".csv")
@@ -91,7 +84,7 @@ func run(ctx context.Context, c config) error {
 	}
 	defer os.RemoveAll(work)
 	teacher, accuracy := filepath.Join(work, "resnet56.onnx"), 0.0
-	for seed := 1; seed <= c.seeds; seed++ {
+	for seed := 1; seed <= c.Seeds; seed++ {
 		for _, v := range variants {
 			if find(rows, v.name, seed) != nil {
 				continue
@@ -100,7 +93,7 @@ func run(ctx context.Context, c config) error {
 				if accuracy, err = c.teacher(ctx, teacher); err != nil {
 					return err
 				}
-				fmt.Fprintf(os.Stderr, "the teacher reaches %.2f %% of %s\n", 100*accuracy, c.testFiles)
+				fmt.Fprintf(os.Stderr, "the teacher reaches %.2f %% of %s\n", 100*accuracy, c.TestFiles)
 			}
 			row, err := c.train(ctx, v.name, v.settings, seed, teacher, accuracy, work)
 			if err != nil {
@@ -118,7 +111,7 @@ func run(ctx context.Context, c config) error {
 
 // teacher writes the teacher's model and returns its accuracy.
 func (c config) teacher(ctx context.Context, path string) (float64, error) {
-	names, err := data.Lookup("cifar10")
+	names, err := data.Lookup(c.Data)
 	if err != nil {
 		return 0, err
 	}
@@ -129,28 +122,20 @@ func (c config) teacher(ctx context.Context, path string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	score, err := job.Evaluate(ctx, job.EvalConfig{ONNX: path, Threads: c.threads,
-		Data: recipe.Data{Name: "cifar10", Dir: c.dir, TestFiles: []string{c.testFiles}}})
+	score, err := job.Evaluate(ctx, job.EvalConfig{ONNX: path, Threads: c.Threads,
+		Data: recipe.Data{Name: c.Data, Dir: c.Dir, TestFiles: []string{c.TestFiles}}})
 	return score.Top1, err
 }
 
 // train carries out one run and returns its row.
 func (c config) train(ctx context.Context, name string, settings []string, seed int, teacher string, accuracy float64, work string) (map[string]string, error) {
-	r := recipe.Default()
-	changes := []string{
-		"data.dir=" + c.dir, "data.train_files=[\"" + c.trainFiles + "\"]", "data.test_files=[\"" + c.testFiles + "\"]",
-		"model.name=" + c.model, fmt.Sprintf("limit=%d", c.limit), fmt.Sprintf("epochs=%d", c.epochs), fmt.Sprintf("batch=%d", c.batch),
-		fmt.Sprintf("schedule.lr=%g", c.lr), fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", c.threads),
-		"data.validation=100", // looked at after every epoch; the test images once, at the end
-	}
 	if settings != nil {
 		// The variants of a seed share the teacher's answers.
-		changes = append(append(changes, "teacher.models=["+teacher+"]", "teacher.cache=epochs", "teacher.cache_dir="+filepath.Join(work, "logits")), settings...)
+		settings = append([]string{"teacher.models=[" + teacher + "]", "teacher.cache=epochs", "teacher.cache_dir=" + filepath.Join(work, "logits")}, settings...)
 	}
-	for _, s := range changes {
-		if err := r.Set(s); err != nil {
-			return nil, err
-		}
+	r, err := c.Recipe(seed, settings...)
+	if err != nil {
+		return nil, err
 	}
 	out, err := os.MkdirTemp(work, "run-")
 	if err != nil {
@@ -160,19 +145,19 @@ func (c config) train(ctx context.Context, name string, settings []string, seed 
 	if err != nil {
 		return nil, err
 	}
-	score, err := job.Evaluate(ctx, job.EvalConfig{Run: out, Threads: c.threads})
+	score, err := job.Evaluate(ctx, job.EvalConfig{Run: out, Threads: c.Threads})
 	if err != nil {
 		return nil, err
 	}
 	lib, _ := runtime.Opened()
 	number := func(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
 	return map[string]string{
-		"date": time.Now().UTC().Format(time.DateOnly), "variant": name, "seed": strconv.Itoa(seed), "student": c.model,
-		"images": strconv.Itoa(c.limit), "epochs": strconv.Itoa(c.epochs), "batch": strconv.Itoa(c.batch), "lr": number(c.lr, -1),
-		"test_files": c.testFiles, "test_accuracy": number(score.Top1, 4), "test_loss": number(score.Loss, 4),
+		"date": time.Now().UTC().Format(time.DateOnly), "variant": name, "seed": strconv.Itoa(seed), "student": c.Model,
+		"images": strconv.Itoa(c.Limit), "epochs": strconv.Itoa(c.Epochs), "batch": strconv.Itoa(c.Batch), "lr": number(c.LR, -1),
+		"test_files": c.TestFiles, "test_accuracy": number(score.Top1, 4), "test_loss": number(score.Loss, 4),
 		"teacher_accuracy": number(accuracy, 4), "images_per_second": number(res.Last.ImagesPerSecond, 0),
 		"teacher_wait_share": number(res.Last.TeacherWaitShare, 4), "seconds": number(res.Seconds, 0),
-		"threads": strconv.Itoa(c.threads), "onnxruntime": lib.Version, "cpu": runtime.CPUName(),
+		"threads": strconv.Itoa(c.Threads), "onnxruntime": lib.Version, "cpu": runtime.CPUName(),
 	}, nil
 }
 

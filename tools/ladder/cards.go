@@ -19,10 +19,10 @@ func (t table) ours(trick string) string {
 	base := t.lines[0]
 	c := t.budget
 	images := "all training images"
-	if c.limit > 0 {
-		images = fmt.Sprintf("%d training images", c.limit)
+	if c.Limit > 0 {
+		images = fmt.Sprintf("%d training images", c.Limit)
 	}
-	where := fmt.Sprintf(" (%s on %s, %s, %d epochs, %d seeds; testdata/results/ladder.md)", c.model, c.data, images, c.epochs, base.seeds)
+	where := fmt.Sprintf(" (%s on %s, %s, %d epochs, %d seeds; testdata/results/ladder.md)", c.Model, c.Data, images, c.Epochs, base.seeds)
 	var parts []string
 	for _, l := range t.lines {
 		switch trick {

@@ -15,7 +15,7 @@ import (
 func (l *log) combine(ctx context.Context) error {
 	for {
 		_, tried := l.combinations()
-		if len(tried) == 0 || len(l.of(tried[len(tried)-1])) == l.config.seeds {
+		if len(tried) == 0 || len(l.of(tried[len(tried)-1])) == l.config.Seeds {
 			return nil
 		}
 		if err := l.train(ctx, tried[len(tried)-1:]); err != nil {
@@ -35,7 +35,7 @@ func (l *log) combinations() (best row, tried []row) {
 	base := l.validation(all[0])
 	winners := map[string]row{}
 	for _, r := range all[1:] {
-		if r.alone || len(l.of(r)) < l.config.seeds || l.validation(r) >= base {
+		if r.alone || len(l.of(r)) < l.config.Seeds || l.validation(r) >= base {
 			continue
 		}
 		k := string(r.kind())
@@ -63,7 +63,7 @@ func (l *log) combinations() (best row, tried []row) {
 	for _, r := range order[1:] {
 		try := join(best, r)
 		tried = append(tried, try)
-		if len(l.of(try)) < l.config.seeds {
+		if len(l.of(try)) < l.config.Seeds {
 			return best, tried
 		}
 		if l.validation(try) < l.validation(best) {

@@ -11,8 +11,9 @@ import (
 
 func small(t *testing.T) config {
 	t.Helper()
-	return config{data: "cifar10", model: "resnet8", limit: 1500, epochs: 12, batch: 64, validation: 500, lr: 0.1, seeds: 2,
-		threads: 1, workers: 1, provider: "cpu", out: filepath.Join(t.TempDir(), "ladder")}
+	c := config{Budget: usual(), out: filepath.Join(t.TempDir(), "ladder")}
+	c.Seeds = 2
+	return c
 }
 
 // Every registered trick has a row, or says why not; every row is a recipe, at
@@ -53,7 +54,7 @@ func TestRowsCoverTheTricks(t *testing.T) {
 		}
 	}
 	for _, epochs := range []int{12, 200} {
-		c.epochs = epochs
+		c.Epochs = epochs
 		for _, r := range c.rows() {
 			rec, err := c.recipe(r, 1)
 			if err == nil {
@@ -69,7 +70,7 @@ func TestRowsCoverTheTricks(t *testing.T) {
 // fill gives every row its baseline's error plus a change.
 func fill(t *testing.T, l *log, r row, change float64, noise ...float64) {
 	t.Helper()
-	for seed := 1; seed <= l.config.seeds; seed++ {
+	for seed := 1; seed <= l.config.Seeds; seed++ {
 		e := 50 + float64(seed) + change + noise[(seed-1)%len(noise)]
 		if err := l.add(result{row: r.name, seed: seed, settings: r.spelled(), testError: e, validationError: e, seconds: 2}); err != nil {
 			t.Fatal(err)
@@ -151,12 +152,12 @@ func TestTable(t *testing.T) {
 	}
 
 	// Other flags do not mix into these runs; -table takes those of the file.
-	c.epochs = 13
+	c.Epochs = 13
 	if _, err := openLog(c); err == nil || !strings.Contains(err.Error(), "another budget") {
 		t.Errorf("another budget: %v", err)
 	}
 	c.table = true
-	if l, err := openLog(c); err != nil || l.config.epochs != 12 {
+	if l, err := openLog(c); err != nil || l.config.Epochs != 12 {
 		t.Errorf("table: %v, %+v", err, l)
 	}
 }

@@ -91,14 +91,15 @@ func (l *log) recorded() (config, error) {
 	for _, line := range l.evidence {
 		if had, ok := strings.CutPrefix(line, commandMark); ok {
 			fs := flag.NewFlagSet("", flag.ContinueOnError)
-			c.flags(fs)
+			c.Budget = usual()
+			c.Flags(fs)
 			return c, fs.Parse(strings.Fields(had))
 		}
 	}
 	return c, fmt.Errorf("%s does not say which command made it", l.path)
 }
 
-func budgetLine(c config) string { return strings.Join(c.budget(), " ") }
+func budgetLine(c config) string { return strings.Join(c.Settings(), " ") }
 
 // evidence is what a reader needs to judge the figures.
 func evidence(c config) ([]string, error) {
@@ -109,13 +110,8 @@ func evidence(c config) ([]string, error) {
 	if err := runtime.Open(lib); err != nil {
 		return nil, err
 	}
-	test := ""
-	if c.testFiles != "" {
-		test = " -test-files " + c.testFiles
-	}
 	return []string{
-		fmt.Sprintf(commandMark+"-dir DIR%s -data %s -model %s -limit %d -epochs %d -batch %d -validation %d -lr %g -seeds %d -threads %d -workers %d -provider %s",
-			test, c.data, c.model, c.limit, c.epochs, c.batch, c.validation, c.lr, c.seeds, c.threads, c.workers, c.provider),
+		commandMark + c.Command(),
 		budgetMark + budgetLine(c),
 		fmt.Sprintf("# begun %s with ortrain %s, ONNX Runtime %s, on %s", time.Now().UTC().Format(time.DateOnly), artifact.Version, lib.Version, runtime.CPUName()),
 	}, nil
@@ -171,7 +167,7 @@ func (l *log) add(one result) error {
 // of returns a row's runs, by seed.
 func (l *log) of(r row) []result {
 	var list []result
-	for seed := 1; seed <= l.config.seeds; seed++ {
+	for seed := 1; seed <= l.config.Seeds; seed++ {
 		if one, ok := l.find(r, seed); ok {
 			list = append(list, one)
 		}

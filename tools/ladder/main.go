@@ -28,43 +28,27 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/ortrain/ortrain/tools/internal/budget"
 )
 
 // config is what all rows have in common.
 type config struct {
-	data, dir, testFiles string
-	model                string
-	limit, epochs, batch int
-	validation           int
-	lr                   float64
-	seeds                int
-	threads, workers     int
-	provider             string
-	only, work, out      string
-	cards                string
-	table                bool
+	budget.Budget
+	only, work, out string
+	cards           string
+	table           bool
 }
 
-// flags defines the flags of a ladder's budget on fs.
-func (c *config) flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.data, "data", "cifar10", "data set")
-	fs.StringVar(&c.dir, "dir", "", "folder of its files")
-	fs.StringVar(&c.testFiles, "test-files", "", "test files instead of the usual ones")
-	fs.StringVar(&c.model, "model", "resnet8", "network")
-	fs.IntVar(&c.limit, "limit", 1500, "training images; 0 means all")
-	fs.IntVar(&c.epochs, "epochs", 12, "length of a run")
-	fs.IntVar(&c.batch, "batch", 64, "images of a step")
-	fs.IntVar(&c.validation, "validation", 500, "images held out of the training set, by which the best rows are chosen")
-	fs.Float64Var(&c.lr, "lr", 0.1, "learning rate of the baseline")
-	fs.IntVar(&c.seeds, "seeds", 3, "runs a row")
-	fs.IntVar(&c.threads, "threads", 1, "threads of the model; 0 means one per core")
-	fs.IntVar(&c.workers, "workers", 1, "loader workers; 0 means one per core")
-	fs.StringVar(&c.provider, "provider", "cpu", "execution provider")
+// usual is the budget of the committed ladder.
+func usual() budget.Budget {
+	return budget.Budget{Data: "cifar10", Model: "resnet8", Limit: 1500, Epochs: 12, Batch: 64, Validation: 500, LR: 0.1,
+		Seeds: 3, Threads: 1, Workers: 1, Provider: "cpu"}
 }
 
 func main() {
-	var c config
-	c.flags(flag.CommandLine)
+	c := config{Budget: usual()}
+	c.Flags(flag.CommandLine)
 	flag.StringVar(&c.only, "only", "", "names of rows to train, comma-separated; without it all, and the combinations")
 	flag.StringVar(&c.work, "work", "", "folder of the runs in progress (default: OUT.work, removed when all is done)")
 	flag.StringVar(&c.out, "out", filepath.Join("testdata", "results", "ladder"), "results, without the ending")
@@ -93,7 +77,7 @@ func climb(ctx context.Context, c config) error {
 		return err
 	}
 	if !c.table {
-		if c.dir == "" {
+		if c.Dir == "" {
 			return errors.New("no data: give the folder with -dir")
 		}
 		if err := l.trainAll(ctx); err != nil {

@@ -81,7 +81,7 @@ func (r row) kind() tricks.Kind {
 // rows returns the baseline and every trick alone. Lengths that are counted in
 // epochs grow with the run.
 func (c config) rows() []row {
-	after := float64(c.epochs - 1) // the warm-up takes one
+	after := float64(c.Epochs - 1) // the warm-up takes one
 	first, second := baselineAugment[0], baselineAugment[1]
 	// with puts a transform behind the baseline's.
 	with := func(trick string) row {
@@ -116,7 +116,7 @@ func (c config) rows() []row {
 		set("mixup", "mix=[{name: mixup, alpha: 1}]"),
 		set("cutmix", "mix=[{name: cutmix, p: 0.5}]"),
 		{name: "mixup or cutmix, off for the last fifth", trick: "mixup",
-			settings: []string{fmt.Sprintf("mix=[{name: mixup, alpha: 1, off_epochs: %d}, {name: cutmix, off_epochs: %[1]d}]", c.epochs/5)}},
+			settings: []string{fmt.Sprintf("mix=[{name: mixup, alpha: 1, off_epochs: %d}, {name: cutmix, off_epochs: %[1]d}]", c.Epochs/5)}},
 		set("ricap", "mix=[ricap]"),
 		set("repeated_augmentation", "data.repeats=2"),
 
@@ -149,10 +149,10 @@ func (c config) rows() []row {
 		set("exponential", "schedule.name=exponential", fmt.Sprintf("schedule.gamma=%.4g", math.Pow(0.01, 1/after))),
 		set("multistep", "schedule.name=multistep"),
 		set("one_cycle", "schedule.name=one_cycle", "schedule.warmup=none"),
-		set("plateau", "schedule.name=plateau", "schedule.metric=validation_loss", fmt.Sprintf("schedule.patience=%d", max(1, c.epochs/10))),
+		set("plateau", "schedule.name=plateau", "schedule.metric=validation_loss", fmt.Sprintf("schedule.patience=%d", max(1, c.Epochs/10))),
 		set("polynomial", "schedule.name=polynomial"),
 		set("restarts", "schedule.name=restarts", fmt.Sprintf("schedule.first=%.6g", after/7)), // cycles of 1, 2 and 4 sevenths
-		set("step", "schedule.name=step", fmt.Sprintf("schedule.step_size=%.6g", float64(c.epochs)/3)),
+		set("step", "schedule.name=step", fmt.Sprintf("schedule.step_size=%.6g", float64(c.Epochs)/3)),
 		set("triangular", "schedule.name=triangular", fmt.Sprintf("schedule.half_cycle=%.6g", after/4)),
 		{name: "without warm-up", lacks: "gradual_warmup", settings: []string{"schedule.warmup=none"}},
 		set("constant_warmup", "schedule.warmup={kind: constant, epochs: 1}"),
@@ -169,6 +169,6 @@ func (c config) rows() []row {
 		set("rmsprop", "optimizer.name=rmsprop", "schedule.lr=0.002"),
 
 		{name: "early_stopping", trick: "early_stopping", alone: true,
-			settings: []string{fmt.Sprintf("stop={name: early_stopping, patience: %d}", max(2, c.epochs/5))}},
+			settings: []string{fmt.Sprintf("stop={name: early_stopping, patience: %d}", max(2, c.Epochs/5))}},
 	}
 }

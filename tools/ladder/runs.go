@@ -53,7 +53,7 @@ func (l *log) train(ctx context.Context, rows []row) error {
 		seed int
 	}
 	var left []todo
-	for seed := 1; seed <= l.config.seeds; seed++ {
+	for seed := 1; seed <= l.config.Seeds; seed++ {
 		for _, r := range rows {
 			if _, ok := l.find(r, seed); !ok {
 				left = append(left, todo{r, seed})
@@ -76,29 +76,13 @@ func (l *log) train(ctx context.Context, rows []row) error {
 	return nil
 }
 
-// budget are the assignments that all rows share.
-func (c config) budget() []string {
-	return []string{
-		"data.name=" + c.data, "model.name=" + c.model, fmt.Sprintf("limit=%d", c.limit), fmt.Sprintf("epochs=%d", c.epochs),
-		fmt.Sprintf("batch=%d", c.batch), fmt.Sprintf("data.validation=%d", c.validation), fmt.Sprintf("schedule.lr=%g", c.lr),
-	}
-}
-
-// recipe returns the recipe of one run. The seed also chooses the training and
-// validation images.
+// recipe returns the recipe of one run.
 func (c config) recipe(r row, seed int) (*recipe.Recipe, error) {
-	out := recipe.Default()
-	list := append(c.budget(), fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", c.threads), fmt.Sprintf("data.workers=%d", c.workers),
-		"provider="+c.provider, "data.dir="+strconv.Quote(c.dir))
-	if c.testFiles != "" {
-		list = append(list, "data.test_files=["+c.testFiles+"]")
+	out, err := c.Recipe(seed, r.assignments()...)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range append(list, r.assignments()...) {
-		if err := out.Set(s); err != nil {
-			return nil, err
-		}
-	}
-	out, err := out.Resolve()
+	out, err = out.Resolve()
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +138,7 @@ func (l *log) run(ctx context.Context, r row, seed int) (result, error) {
 	if !trained.Done {
 		return result{}, errors.New("did not finish")
 	}
-	tested, err := job.Evaluate(ctx, job.EvalConfig{Run: dir, Threads: l.config.threads})
+	tested, err := job.Evaluate(ctx, job.EvalConfig{Run: dir, Threads: l.config.Threads})
 	if err != nil {
 		return result{}, err
 	}

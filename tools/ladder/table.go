@@ -172,10 +172,10 @@ func (t table) markdown(figures map[string]public) []byte {
 	var b bytes.Buffer
 	c := t.budget
 	images := "all"
-	if c.limit > 0 {
-		images = strconv.Itoa(c.limit)
+	if c.Limit > 0 {
+		images = strconv.Itoa(c.Limit)
 	}
-	fmt.Fprintf(&b, "# The ladder of tricks\n\nTest error in per cent, mean ± standard deviation over the seeds: %s on %s, %s training images, %d epochs, batch %d. ", c.model, c.data, images, c.epochs, c.batch)
+	fmt.Fprintf(&b, "# The ladder of tricks\n\nTest error in per cent, mean ± standard deviation over the seeds: %s on %s, %s training images, %d epochs, batch %d. ", c.Model, c.Data, images, c.Epochs, c.Batch)
 	b.WriteString("The change is to the baseline of the same seed, which has the same training images; a row is called better or worse where a paired t-test of the seeds finds a change at the level of 5 %, which one or two seeds hardly ever allow and which one row in twenty passes by chance. ")
 	b.WriteString("The public figures are of far larger budgets and other networks: compare the signs, not the sizes. At a short budget a small network does not yet overfit, and what regularises it costs accuracy.\n\n")
 	for _, e := range t.evidence {
