@@ -1,6 +1,7 @@
 // Stand-in for cuBLAS: matrix products of every element type that ONNX Runtime's
 // kernels ask for, transposing sums, and a few operations on vectors. Matrices
 // are stored by columns, lda elements apart.
+#include "device.h"
 #include "matrix.h"
 #include <cstdarg>
 #include <cstdio>
@@ -11,7 +12,7 @@ using namespace virtualgpu;
 
 namespace {
 
-enum Status { success = 0, invalidValue = 7, notSupported = 15 };
+enum Status { success = 0, invalidValue = 7, executionFailed = 13, notSupported = 15 };
 
 __attribute__((format(printf, 2, 3))) Status fail(Status s, const char *format, ...) {
   char text[512];
@@ -77,15 +78,32 @@ void multiply(const Product &p, const In *a, const In *b, Out *c, int64_t first,
              [&](int64_t q, int64_t j) { return read<T>(b + q * rowB + (first + j) * colB); }, put);
 }
 
+struct Matrices { const void *a, *b; void *c; };
+
+// onDevice gives the host's address of a matrix in the device's memory.
+template <class P> P *onDevice(P *memory, Type t, int64_t rows, int64_t columns, int64_t ld) {
+  return rows && columns ? reach(memory, size_t((columns - 1) * ld + rows) * sizeOf(t)) : memory;
+}
+
 // run computes all products; of(i) gives the three matrices of the i-th.
 template <class F> Status run(const char *name, const Product &p, F of) {
   Status s = check(name, p);
   if (s != success || p.m == 0 || p.n == 0) return s;
+  std::vector<Matrices> all;
+  try {
+    for (int64_t i = 0; i < p.batch; i++) {
+      Matrices m = of(i);
+      m.a = onDevice(m.a, p.a.type, p.a.transposed ? p.k : p.m, p.a.transposed ? p.m : p.k, p.a.ld);
+      m.b = onDevice(m.b, p.b.type, p.b.transposed ? p.n : p.k, p.b.transposed ? p.k : p.n, p.b.ld);
+      m.c = onDevice(m.c, p.c, p.m, p.n, p.ldc);
+      all.push_back(m);
+    }
+  } catch (const Fault &) {
+    return executionFailed;
+  }
   int64_t parts = p.batch >= threads() ? 1 : std::min<int64_t>(threads(), (p.n + 63) / 64);
   parallel(p.batch * parts, 2. * double(p.batch * p.m * p.n) * double(p.k), [&](int64_t i) {
-    const void *a, *b;
-    void *c;
-    of(i / parts, a, b, c);
+    auto [a, b, c] = all[size_t(i / parts)];
     int64_t each = (p.n + parts - 1) / parts, first = i % parts * each, last = std::min(p.n, first + each);
     if (first >= last) return;
     withType(p.a.type, [&](auto *in) {
@@ -116,12 +134,12 @@ Status checkCompute(const char *name, int compute, Type in) {
 
 auto strided(Type in, Type out, const void *a, int64_t sa, const void *b, int64_t sb, void *c, int64_t sc) {
   int64_t i = int64_t(sizeOf(in)), o = int64_t(sizeOf(out));
-  return [=](int64_t n, const void *&pa, const void *&pb, void *&pc) {
-    pa = (const char *)a + n * sa * i, pb = (const char *)b + n * sb * i, pc = (char *)c + n * sc * o;
-  };
+  return [=](int64_t n) { return Matrices{(const char *)a + n * sa * i, (const char *)b + n * sb * i, (char *)c + n * sc * o}; };
 }
+// The lists lie in the device's memory too.
 auto listed(const void *const *a, const void *const *b, void *const *c) {
-  return [=](int64_t n, const void *&pa, const void *&pb, void *&pc) { pa = a[n], pb = b[n], pc = c[n]; };
+  auto at = [](auto *list, int64_t n) { return *reach(list + n, sizeof(void *)); };
+  return [=](int64_t n) { return Matrices{at(a, n), at(b, n), at(c, n)}; };
 }
 
 } // namespace
@@ -151,7 +169,11 @@ CUBLAS_API int cublasGetMathMode(Handle *h, int *math) {
   return success;
 }
 CUBLAS_API int cublasSetWorkspace_v2(Handle *, void *workspace, size_t bytes) {
-  if (workspace) memset(workspace, 0xff, bytes); // it is the library's now
+  try {
+    memset(reach(workspace, bytes), 0xff, bytes); // it is the library's now
+  } catch (const Fault &) {
+    return executionFailed;
+  }
   return success;
 }
 CUBLAS_API int cublasSetPointerMode_v2(Handle *, int mode) {
@@ -218,6 +240,14 @@ int geam(const char *name, int ta, int tb, int m, int n, T alpha, const T *a, in
   if (m < 0 || n < 0 || ldc < m || (readA && lda < (ta ? n : m)) || (readB && ldb < (tb ? n : m)))
     return fail(invalidValue, "%s: m %d, n %d, columns %d, %d and %d elements apart", name, m, n, lda, ldb, ldc);
   if ((readA && a == c && ta) || (readB && b == c && tb)) return fail(invalidValue, "%s: transposes in place", name);
+  try {
+    Type t = sizeof(T) == 8 ? Type::f64 : Type::f32;
+    if (readA) a = onDevice(a, t, ta ? n : m, ta ? m : n, lda);
+    if (readB) b = onDevice(b, t, tb ? n : m, tb ? m : n, ldb);
+    c = onDevice(c, t, m, n, ldc);
+  } catch (const Fault &) {
+    return executionFailed;
+  }
   parallel(n, double(m) * double(n), [&](int64_t j) {
     for (int64_t i = 0; i < m; i++) {
       T sum = 0;
@@ -229,8 +259,18 @@ int geam(const char *name, int ta, int tb, int m, int n, T alpha, const T *a, in
   return success;
 }
 
+// vector gives the host's address of n elements that are step apart.
+template <class T> T *vector(T *p, int n, int step) {
+  return n > 0 ? reach(p, (size_t(n - 1) * size_t(std::abs(step)) + 1) * sizeof(T)) : p;
+}
+
 template <class T> int copy(int n, const T *x, int stepX, T *y, int stepY) {
-  for (int64_t i = 0; i < n; i++) {
+  try {
+    x = vector(x, n, stepX), y = vector(y, n, stepY);
+  } catch (const Fault &) {
+    return executionFailed;
+  }
+  for (int64_t i = 0; i < n; i++) { // a negative step goes backwards from the end
     int64_t at = stepX < 0 ? (i - n + 1) * stepX : i * stepX, to = stepY < 0 ? (i - n + 1) * stepY : i * stepY;
     y[to] = x[at];
   }
@@ -249,6 +289,11 @@ CUBLAS_API int cublasDgeam(Handle *, int ta, int tb, int m, int n, const double 
 }
 CUBLAS_API int cublasSscal_v2(Handle *, int n, const float *alpha, float *x, int step) {
   if (step < 1) return n > 0 ? fail(invalidValue, "%s: step %d", __func__, step) : success;
+  try {
+    x = vector(x, n, step);
+  } catch (const Fault &) {
+    return executionFailed;
+  }
   for (int64_t i = 0; i < n; i++) x[i * step] *= *alpha;
   return success;
 }

@@ -70,8 +70,9 @@ struct Set {
     return l;
   }
   template <class T> T one(int attribute, T otherwise) const {
-    std::vector<T> l = list<T>(attribute);
-    return l.empty() ? otherwise : l[0];
+    const Value *v = find(attribute);
+    if (v && v->bytes.size() >= sizeof(T)) memcpy(&otherwise, v->bytes.data(), sizeof(T));
+    return otherwise;
   }
   // real reads an attribute that may be float or double.
   double real(int attribute, double otherwise) const {

@@ -1,5 +1,6 @@
 // Convolutions of tensors: their geometry from sizes and paddings, and the way
 // from any layout and type to dense ones and back.
+#include "convolution.h"
 #include "cudnn_types.h"
 
 namespace virtualgpu {
@@ -35,9 +36,9 @@ Status geometry(const char *name, const Tensor &x, const Tensor &w, const Tensor
   return success;
 }
 
-void convolve(Direction way, const Convolution &c, const Tensor &x, const void *xMemory, const Tensor &w,
+Status convolve(Direction way, const Convolution &c, const Tensor &x, const void *xMemory, const Tensor &w,
               const void *wMemory, const Tensor &y, const void *yMemory, double alpha, double beta) {
-  computing(x.type, [&](auto zero) {
+  return computing(x.type, [&](auto zero) {
     using T = decltype(zero);
     const Tensor &to = way == forwards ? y : way == toData ? x : w;
     std::vector<T> result(size_t(to.elements()));

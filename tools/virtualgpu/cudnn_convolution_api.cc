@@ -1,4 +1,5 @@
 // The functions for convolutions that do not go through operation graphs.
+#include "convolution.h"
 #include "cudnn_types.h"
 
 using namespace virtualgpu;
@@ -37,18 +38,25 @@ int size(const char *name, Direction way, const ConvolutionDescriptor &d, const 
   return success;
 }
 
-int run(const char *name, Direction way, const ConvolutionDescriptor &d, const Tensor &x, const void *xm, const Tensor &w,
-        const void *wm, const Tensor &y, const void *ym, int algorithm, void *workspace, size_t given, double alpha, double beta) {
+// prepare checks a convolution and takes its workspace.
+int prepare(const char *name, Direction way, const ConvolutionDescriptor &d, const Tensor &x, const Tensor &w, const Tensor &y,
+            int algorithm, void *workspace, size_t given, Convolution &c) {
   size_t needed = 0;
   int s = size(name, way, d, x, w, y, algorithm, &needed);
   if (s != success) return s;
   if (!workspace || given < needed)
     return fail(badParam, "%s: needs %zu bytes of workspace and got %zu", name, needed, workspace ? given : 0);
-  useWorkspace(workspace, given);
-  Convolution c;
   check(name, d, x, w, y, c);
-  convolve(way, c, x, xm, w, wm, y, ym, alpha, beta);
-  return success;
+  return useWorkspace(workspace, given);
+}
+
+int run(const char *name, Direction way, const ConvolutionDescriptor &d, const Tensor &x, const void *xm, const Tensor &w,
+        const void *wm, const Tensor &y, const void *ym, int algorithm, void *workspace, size_t given, double alpha, double beta) {
+  Convolution c;
+  int s = prepare(name, way, d, x, w, y, algorithm, workspace, given, c);
+  if (s != success) return s;
+  s = computing(x.type, [&](auto) { xm = reach(x, xm), wm = reach(w, wm), ym = reach(y, ym); });
+  return s == success ? convolve(way, c, x, xm, w, wm, y, ym, alpha, beta) : s;
 }
 
 int find(const char *name, Direction way, const ConvolutionDescriptor &d, const Tensor &x, const Tensor &w, const Tensor &y, int asked, int *returned, Found *found) {
@@ -84,25 +92,23 @@ CUDNN_API int cudnnConvolutionBiasActivationForward(Handle *, const void *alpha1
                                                     void *workspace, size_t bytes, const void *alpha2, const Tensor *z,
                                                     const void *zm, const Tensor *bias, const void *biasMemory,
                                                     const Activation *activation, const Tensor *y, void *ym) {
-  Sizes zSteps = broadcast(*z, y->sizes), biasSteps = broadcast(*bias, y->sizes), own = packed(y->sizes);
+  Sizes zSteps = broadcast(*z, y->sizes), biasSteps = broadcast(*bias, y->sizes);
   if (zSteps.empty() || biasSteps.empty() || z->type != y->type || bias->type != y->type)
     return fail(badParam, "%s: z or the bias does not fit the result", __func__);
-  int status = success;
-  double factor = scale(alpha2, y->type);
-  computing(y->type, [&](auto zero) {
+  Convolution g;
+  int s = prepare(__func__, forwards, *c, *x, *w, *y, algorithm, workspace, bytes, g);
+  if (s != success) return s;
+  return computing(y->type, [&](auto zero) {
     using T = decltype(zero);
     // The sum is rounded to the tensors' type once, at the end.
     std::vector<T> sum(size_t(y->elements()));
-    Tensor result = {sizeof(T) == 8 ? Type::f64 : Type::f32, y->sizes, own}, same = result;
-    auto xs = dense<T>(*x, xm), ws = dense<T>(*w, wm);
-    Tensor xt = {result.type, x->sizes, packed(x->sizes)}, wt = {result.type, w->sizes, packed(w->sizes)};
-    status = run(__func__, forwards, *c, xt, xs.data, wt, ws.data, result, sum.data(), algorithm, workspace, bytes, scale(alpha1, y->type), 0);
-    if (status != success) return;
-    auto zs = dense<T>({z->type, y->sizes, zSteps}, zm), bs = dense<T>({bias->type, y->sizes, biasSteps}, biasMemory);
-    for (size_t i = 0; i < sum.size(); i++) sum[i] = activate<T>(*activation, sum[i] + T(factor) * zs.data[i] + bs.data[i]);
-    blend(*y, ym, sum.data(), 1, 0);
+    auto from = dense<T>(*x, reach(*x, xm)), filters = dense<T>(*w, reach(*w, wm));
+    forward(g, from.data, filters.data, sum.data());
+    auto others = dense<T>({z->type, y->sizes, zSteps}, reach(*z, zm)), shifts = dense<T>({bias->type, y->sizes, biasSteps}, reach(*bias, biasMemory));
+    T first = T(scale(alpha1, y->type)), second = T(scale(alpha2, y->type));
+    for (size_t i = 0; i < sum.size(); i++) sum[i] = activate<T>(*activation, first * sum[i] + second * others.data[i] + shifts.data[i]);
+    blend(*y, reach(*y, ym), sum.data(), 1, 0);
   });
-  return status;
 }
 
 // The three searches know one algorithm. The Ex forms run it, as cuDNN does,

@@ -40,13 +40,6 @@ Status setFormat(const char *name, Tensor *t, int type, const Sizes &sizes, int 
   return fail(notSupported, "%s: tensor format %d", name, format);
 }
 
-// bytes is the extent of a tensor's memory.
-size_t bytes(const Tensor &t) {
-  int64_t last = 0;
-  for (size_t i = 0; i < t.sizes.size(); i++) last += (t.sizes[i] - 1) * t.strides[i];
-  return size_t(last + 1) * sizeOf(t.type);
-}
-
 } // namespace
 
 #define DESCRIPTOR(name, type)                                                                                         \
@@ -111,7 +104,7 @@ CUDNN_API int cudnnGetTensorNdDescriptor(const Tensor *t, int asked, int *type, 
   return success;
 }
 CUDNN_API int cudnnGetTensorSizeInBytes(const Tensor *t, size_t *size) {
-  *size = bytes(*t);
+  *size = extent(*t);
   return success;
 }
 
@@ -143,7 +136,7 @@ CUDNN_API int cudnnGetFilterNdDescriptor(const Filter *f, int asked, int *type, 
   return success;
 }
 CUDNN_API int cudnnGetFilterSizeInBytes(const Filter *f, size_t *size) {
-  *size = bytes(*f);
+  *size = extent(*f);
   return success;
 }
 

@@ -1,6 +1,7 @@
 // What is done to the elements of tensors: sums of tensors, activations, softmax,
 // reductions.
 #include "cudnn_types.h"
+#include "parallel.h"
 
 using namespace virtualgpu;
 
@@ -8,26 +9,24 @@ CUDNN_API int cudnnAddTensor(Handle *, const void *alpha, const Tensor *a, const
   Sizes steps = broadcast(*a, c->sizes);
   if (!isReal(a->type) || a->type != c->type) return fail(notSupported, "%s: data types %d and %d", __func__, numberOf(a->type), numberOf(c->type));
   if (steps.empty()) return fail(badParam, "%s: an axis of A has neither 1 nor C's size", __func__);
-  computing(c->type, [&](auto zero) {
+  return computing(c->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>({a->type, c->sizes, steps}, am);
-    blend(*c, cm, from.data, scale(alpha, c->type), scale(beta, c->type));
+    auto from = dense<T>({a->type, c->sizes, steps}, reach(*a, am));
+    blend(*c, reach(*c, cm), from.data, scale(alpha, c->type), scale(beta, c->type));
   });
-  return success;
 }
 
 CUDNN_API int cudnnActivationForward(Handle *, const Activation *a, const void *alpha, const Tensor *x, const void *xm, const void *beta,
                                      const Tensor *y, void *ym) {
   if (!isReal(x->type) || x->type != y->type || x->sizes != y->sizes)
     return fail(badParam, "%s: needs two tensors of the same type and sizes", __func__);
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm);
+    auto from = dense<T>(*x, reach(*x, xm));
     std::vector<T> made(size_t(x->elements()));
     for (size_t i = 0; i < made.size(); i++) made[i] = activate<T>(*a, from.data[i]);
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
   });
-  return success;
 }
 
 CUDNN_API int cudnnSoftmaxForward(Handle *, int algorithm, int mode, const void *alpha, const Tensor *x, const void *xm,
@@ -36,9 +35,9 @@ CUDNN_API int cudnnSoftmaxForward(Handle *, int algorithm, int mode, const void 
   if (algorithm < fast || algorithm > logarithm || mode < 0 || mode > 1) return fail(badParam, "%s: algorithm %d, mode %d", __func__, algorithm, mode);
   if (!isReal(x->type) || x->type != y->type || x->sizes != y->sizes || x->sizes.size() < 2)
     return fail(badParam, "%s: needs two tensors of the same type and sizes", __func__);
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm);
+    auto from = dense<T>(*x, reach(*x, xm));
     std::vector<T> made(size_t(x->elements()));
     // One softmax over all of an image, or one for each pixel over its channels.
     int64_t images = x->sizes[0], inner = count(x->sizes) / images, n = mode == 0 ? inner : x->sizes[1], pixels = inner / n;
@@ -54,9 +53,8 @@ CUDNN_API int cudnnSoftmaxForward(Handle *, int algorithm, int mode, const void 
         made[size_t(base + i * pixels)] = algorithm == logarithm ? shifted - std::log(sum) : std::exp(shifted) / sum;
       }
     });
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
   });
-  return success;
 }
 
 namespace {
@@ -121,10 +119,12 @@ CUDNN_API int cudnnReduceTensor(Handle *, const Reduction *r, void *indices, siz
   if (room && (!indices || indicesBytes < room)) return fail(badParam, "%s: needs %zu bytes for indices and got %zu", __func__, room, indices ? indicesBytes : 0);
   if (!workspace || bytes < reductionWorkspace(*a))
     return fail(badParam, "%s: needs %zu bytes of workspace and got %zu", __func__, reductionWorkspace(*a), workspace ? bytes : 0);
-  useWorkspace(workspace, bytes);
-  computing(a->type, [&](auto zero) {
+  s = useWorkspace(workspace, bytes);
+  if (s != success) return s;
+  return computing(a->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*a, am);
+    auto *positions = (uint32_t *)reach(indices, room);
+    auto from = dense<T>(*a, reach(*a, am));
     Sizes own = packed(a->sizes), reduced = a->sizes;
     for (size_t i = 0; i < reduced.size(); i++)
       if (c->sizes[i] != 1) reduced[i] = 1;
@@ -139,9 +139,8 @@ CUDNN_API int cudnnReduceTensor(Handle *, const Reduction *r, void *indices, siz
     parallel(c->elements(), double(a->elements()), [&](int64_t i) {
       uint32_t index;
       made[size_t(i)] = reduce(*r, from.data + offset(i, c->sizes), offsets, index);
-      if (room) ((uint32_t *)indices)[i] = index;
+      if (room) positions[i] = index;
     });
-    blend(*c, cm, made.data(), scale(alpha, c->type), scale(beta, c->type));
+    blend(*c, reach(*c, cm), made.data(), scale(alpha, c->type), scale(beta, c->type));
   });
-  return success;
 }

@@ -1,5 +1,6 @@
 // Operation graphs: convolutions, their gradients, and what is done to each
 // element of a result. A tensor between two operations is rounded to its type.
+#include "convolution.h"
 #include "cudnn_backend.h"
 #include <set>
 
@@ -108,7 +109,7 @@ template <class C> C apply(const Set &d, int mode, C a, C b) {
   }
 }
 
-void pointwise(const Set &op, const void *x, const void *b, void *y) {
+Status pointwise(const Set &op, const void *x, const void *b, void *y) {
   const Set &d = *op.set(pointwiseDescription);
   int mode = d.one<int>(pointwiseMode, -1);
   Tensor to = tensorOf(*op.set(pointwiseY));
@@ -116,7 +117,7 @@ void pointwise(const Set &op, const void *x, const void *b, void *y) {
     Tensor t = tensorOf(*s);
     return Tensor{t.type, to.sizes, broadcast(t, to.sizes)};
   };
-  computing(typeOf(d.one<int>(pointwisePrecision, 0)), [&](auto zero) {
+  return computing(typeOf(d.one<int>(pointwisePrecision, 0)), [&](auto zero) {
     using C = decltype(zero);
     C alpha1 = C(op.real(pointwiseAlpha1, 1)), alpha2 = C(op.real(pointwiseAlpha2, 1));
     auto left = dense<C>(spread(op.set(pointwiseX)), x), right = b ? dense<C>(spread(op.set(pointwiseB)), b) : Dense<C>{};
@@ -144,57 +145,65 @@ Status checkGraph(const Set &graph, size_t &workspace) {
 }
 
 Status runGraph(const Set &graph, const Set &pack) {
-  std::vector<int64_t> uids = pack.list<int64_t>(packUids);
-  std::vector<char *> pointers = pack.list<char *>(packPointers);
-  if (uids.size() != pointers.size()) return fail(badParam, "cudnnBackendExecute: %zu tensors and %zu pointers", uids.size(), pointers.size());
-  std::map<int64_t, char *> memory;
-  for (size_t i = 0; i < uids.size(); i++) memory[uids[i]] = pointers[i];
-
   size_t workspace = 0;
   Status s = checkGraph(graph, workspace);
   if (s != success) return s;
   char *buffer = pack.one<char *>(packWorkspace, nullptr);
   if (!buffer) return fail(badParam, "cudnnBackendExecute: needs %zu bytes of workspace and got none", workspace);
-  useWorkspace(buffer, workspace);
+  s = useWorkspace(buffer, workspace);
+  if (s != success) return s;
 
-  // Tensors between operations exist only here. An operation waits for the one
-  // that makes its input, whatever their order in the graph.
+  // Where each tensor lies: in the device's memory, or, between two
+  // operations, only here.
   auto &operations = graph.find(graphOperations)->sets;
-  std::set<int64_t> waiting;
+  std::vector<int64_t> uids = pack.list<int64_t>(packUids);
+  std::vector<char *> pointers = pack.list<char *>(packPointers);
+  if (uids.size() != pointers.size()) return fail(badParam, "cudnnBackendExecute: %zu tensors and %zu pointers", uids.size(), pointers.size());
+  std::map<int64_t, char *> given, memory;
+  for (size_t i = 0; i < uids.size(); i++) given[uids[i]] = pointers[i];
   std::map<int64_t, std::vector<char>> between;
+  std::set<int64_t> unmade;
   for (auto &op : operations) {
     const Set *made = result(*op);
-    waiting.insert(uid(made));
-    if (!made->one<char>(tensorVirtual, 0)) continue;
-    Tensor t = tensorOf(*made);
-    int64_t last = 0;
-    for (size_t i = 0; i < t.sizes.size(); i++) last += (t.sizes[i] - 1) * t.strides[i];
-    auto &room = between[uid(made)];
-    room.resize(size_t(last + 1) * sizeOf(t.type));
-    memory[uid(made)] = room.data();
+    unmade.insert(uid(made));
+    if (made->one<char>(tensorVirtual, 0)) {
+      between[uid(made)].resize(extent(tensorOf(*made)));
+      memory[uid(made)] = between[uid(made)].data();
+    }
   }
+  for (auto &op : operations) {
+    auto tensors = inputs(*op);
+    tensors.push_back(result(*op));
+    for (const Set *t : tensors) {
+      if (memory.count(uid(t))) continue;
+      char *p = given[uid(t)];
+      if (!p) return fail(badParam, "cudnnBackendExecute: no memory for tensor %lld", (long long)uid(t));
+      s = computing(Type::f32, [&](float) { memory[uid(t)] = t->one<char>(tensorByValue, 0) ? p : reach(tensorOf(*t), p); });
+      if (s != success) return s;
+    }
+  }
+
+  // An operation waits for those that make its inputs, whatever their order.
   std::vector<bool> done(operations.size());
   for (size_t left = operations.size(); left > 0;) {
     size_t before = left;
     for (size_t i = 0; i < operations.size(); i++) {
       const Set &op = *operations[i];
       bool ready = !done[i];
-      for (const Set *in : inputs(op)) ready = ready && !waiting.count(uid(in));
+      for (const Set *in : inputs(op)) ready = ready && !unmade.count(uid(in));
       if (!ready) continue;
-      auto of = [&](const Set *t) { return t ? memory[uid(t)] : nullptr; };
-      for (const Set *t : inputs(op))
-        if (!of(t)) return fail(badParam, "cudnnBackendExecute: no memory for tensor %lld", (long long)uid(t));
-      if (!of(result(op))) return fail(badParam, "cudnnBackendExecute: no memory for tensor %lld", (long long)uid(result(op)));
+      auto of = [&](int attribute) { return op.set(attribute) ? memory[uid(op.set(attribute))] : nullptr; };
       Roles r;
       if (rolesOf(op.kind, r)) {
         Convolution c;
         geometryOf(op, r, c);
-        const Set *x = op.set(r.x), *w = op.set(r.w), *y = op.set(r.y);
-        convolve(r.way, c, tensorOf(*x), of(x), tensorOf(*w), of(w), tensorOf(*y), of(y), op.real(r.alpha, 1), op.real(r.beta, 0));
+        s = convolve(r.way, c, tensorOf(*op.set(r.x)), of(r.x), tensorOf(*op.set(r.w)), of(r.w), tensorOf(*op.set(r.y)), of(r.y),
+                     op.real(r.alpha, 1), op.real(r.beta, 0));
       } else {
-        pointwise(op, of(op.set(pointwiseX)), of(op.set(pointwiseB)), of(op.set(pointwiseY)));
+        s = pointwise(op, of(pointwiseX), of(pointwiseB), of(pointwiseY));
       }
-      waiting.erase(uid(result(op)));
+      if (s != success) return s;
+      unmade.erase(uid(result(op)));
       done[i] = true, left--;
     }
     if (left == before) return fail(badParam, "cudnnBackendExecute: the operations wait for each other");

@@ -1,5 +1,6 @@
 // Normalisation: of batches, and of neighbouring channels.
 #include "cudnn_types.h"
+#include "parallel.h"
 
 using namespace virtualgpu;
 
@@ -54,18 +55,17 @@ CUDNN_API int cudnnBatchNormalizationForwardInference(Handle *, int mode, const 
                                                       const void *varianceMemory, double epsilon) {
   Status s = check(__func__, mode, *x, *y, *parameters);
   if (s != success) return s;
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm), gain = dense<T>(*parameters, scaleMemory), bias = dense<T>(*parameters, biasMemory),
-         mean = dense<T>(*parameters, meanMemory), variance = dense<T>(*parameters, varianceMemory);
+    auto from = dense<T>(*x, reach(*x, xm)), gain = dense<T>(*parameters, reach(*parameters, scaleMemory)), bias = dense<T>(*parameters, reach(*parameters, biasMemory)),
+         mean = dense<T>(*parameters, reach(*parameters, meanMemory)), variance = dense<T>(*parameters, reach(*parameters, varianceMemory));
     std::vector<T> made(size_t(x->elements()));
     eachGroup(*x, mode, [&](int64_t g, auto members) {
       T inverse = 1 / std::sqrt(variance.data[g] + T(epsilon));
       members([&](int64_t i) { made[size_t(i)] = gain.data[g] * (from.data[i] - mean.data[g]) * inverse + bias.data[g]; });
     });
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
   });
-  return success;
 }
 
 CUDNN_API int cudnnBatchNormalizationForwardTraining(Handle *, int mode, const void *alpha, const void *beta, const Tensor *x,
@@ -75,9 +75,9 @@ CUDNN_API int cudnnBatchNormalizationForwardTraining(Handle *, int mode, const v
                                                      void *savedInverse) {
   Status s = check(__func__, mode, *x, *y, *parameters);
   if (s != success) return s;
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm), gain = dense<T>(*parameters, scaleMemory), bias = dense<T>(*parameters, biasMemory);
+    auto from = dense<T>(*x, reach(*x, xm)), gain = dense<T>(*parameters, reach(*parameters, scaleMemory)), bias = dense<T>(*parameters, reach(*parameters, biasMemory));
     std::vector<T> made(size_t(x->elements()));
     size_t groups = size_t(parameters->elements());
     std::vector<T> means(groups), inverses(groups), unbiased(groups);
@@ -92,13 +92,12 @@ CUDNN_API int cudnnBatchNormalizationForwardTraining(Handle *, int mode, const v
       means[size_t(g)] = T(mean), inverses[size_t(g)] = T(inverse);
       unbiased[size_t(g)] = T(n > 1 ? square / double(n - 1) : variance);
     });
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
-    if (runningMean) blend(*parameters, runningMean, means.data(), factor, 1 - factor);
-    if (runningVariance) blend(*parameters, runningVariance, unbiased.data(), factor, 1 - factor);
-    if (savedMean) blend(*parameters, savedMean, means.data(), 1, 0);
-    if (savedInverse) blend(*parameters, savedInverse, inverses.data(), 1, 0);
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
+    if (runningMean) blend(*parameters, reach(*parameters, runningMean), means.data(), factor, 1 - factor);
+    if (runningVariance) blend(*parameters, reach(*parameters, runningVariance), unbiased.data(), factor, 1 - factor);
+    if (savedMean) blend(*parameters, reach(*parameters, savedMean), means.data(), 1, 0);
+    if (savedInverse) blend(*parameters, reach(*parameters, savedInverse), inverses.data(), 1, 0);
   });
-  return success;
 }
 
 CUDNN_API int cudnnLRNCrossChannelForward(Handle *, const LocalResponseNorm *l, int mode, const void *alpha, const Tensor *x,
@@ -106,9 +105,9 @@ CUDNN_API int cudnnLRNCrossChannelForward(Handle *, const LocalResponseNorm *l, 
   if (mode != 0) return fail(notSupported, "%s: mode %d", __func__, mode);
   if (!isReal(x->type) || x->type != y->type || x->sizes != y->sizes || x->sizes.size() < 4)
     return fail(badParam, "%s: needs two tensors of the same type and sizes with at least 4 axes", __func__);
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm);
+    auto from = dense<T>(*x, reach(*x, xm));
     std::vector<T> made(size_t(x->elements()));
     int64_t channels = x->sizes[1], pixels = count(x->sizes) / x->sizes[0] / channels, behind = (l->n - 1) / 2, ahead = l->n - behind - 1;
     parallel(x->sizes[0], double(made.size()) * l->n, [&](int64_t image) {
@@ -122,7 +121,6 @@ CUDNN_API int cudnnLRNCrossChannelForward(Handle *, const LocalResponseNorm *l, 
           made[size_t(at)] = from.data[at] / std::pow(T(l->k) + T(l->alpha) / T(l->n) * sum, T(l->beta));
         }
     });
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
   });
-  return success;
 }

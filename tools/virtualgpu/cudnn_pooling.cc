@@ -1,5 +1,6 @@
 // Pooling: the greatest or the average value in a window.
 #include "cudnn_types.h"
+#include "parallel.h"
 
 using namespace virtualgpu;
 
@@ -55,14 +56,13 @@ CUDNN_API int cudnnPoolingForward(Handle *, const Pooling *p, const void *alpha,
       return fail(badParam, "%s: axis %zu: a window of %lld sees nothing of input %lld padded by %lld, stride %lld, output %lld", __func__, i,
                   (long long)w.size[a], (long long)w.input[a], (long long)w.pad[a], (long long)w.stride[a], (long long)w.output[a]);
   }
-  computing(x->type, [&](auto zero) {
+  return computing(x->type, [&](auto zero) {
     using T = decltype(zero);
-    auto from = dense<T>(*x, xm);
+    auto from = dense<T>(*x, reach(*x, xm));
     std::vector<T> made(size_t(y->elements()));
     int64_t maps = x->sizes[0] * x->sizes[1], in = w.input[0] * w.input[1] * w.input[2], out = w.output[0] * w.output[1] * w.output[2];
     parallel(maps, double(made.size()) * double(w.size[0] * w.size[1] * w.size[2]),
              [&](int64_t i) { pool(*p, w, from.data + i * in, made.data() + i * out); });
-    blend(*y, ym, made.data(), scale(alpha, y->type), scale(beta, y->type));
+    blend(*y, reach(*y, ym), made.data(), scale(alpha, y->type), scale(beta, y->type));
   });
-  return success;
 }

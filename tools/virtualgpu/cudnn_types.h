@@ -1,7 +1,6 @@
 // What the stand-in for cuDNN shares between its files: the numbers of cuDNN 9
 // that are used here, and what its opaque descriptors hold.
 #pragma once
-#include "convolution.h"
 #include "tensor.h"
 #include <cstdarg>
 #include <cstdio>
@@ -11,7 +10,7 @@
 
 namespace virtualgpu __attribute__((visibility("hidden"))) {
 
-enum Status { success = 0, notInitialized = 1001, badParam = 2000, notSupported = 3000 };
+enum Status { success = 0, notInitialized = 1001, badParam = 2000, notSupported = 3000, executionFailed = 5000 };
 
 // fail prints why a call is refused and returns the status to refuse it with.
 __attribute__((format(printf, 2, 3))) inline Status fail(Status s, const char *format, ...) {
@@ -58,15 +57,24 @@ enum Format { formatNCHW = 0, formatNHWC = 1 };
 // otherwise float, whatever the tensors hold.
 inline double scale(const void *p, Type t) { return t == Type::f64 ? *(const double *)p : *(const float *)p; }
 
-// Computation as double where the tensor is, otherwise as float.
-template <class F> void computing(Type t, F f) {
-  if (t == Type::f64) f(double(0));
-  else f(float(0));
+// computing calls f with a zero of the type to compute in: double for double
+// tensors, otherwise float. It fails where f meets an address that is not the
+// device's.
+template <class F> Status computing(Type t, F f) {
+  try {
+    if (t == Type::f64) f(double(0));
+    else f(float(0));
+  } catch (const Fault &) {
+    return executionFailed;
+  }
+  return success;
 }
 
 // useWorkspace destroys what the caller said may be overwritten, so that a
 // buffer that is too small, or in use, does not go unnoticed.
-inline void useWorkspace(void *p, size_t n) { memset(p, 0xff, n); }
+inline Status useWorkspace(void *p, size_t n) {
+  return computing(Type::f32, [&](float) { memset(reach(p, n), 0xff, n); });
+}
 
 struct Handle { void *stream = nullptr; };
 
@@ -108,6 +116,8 @@ template <class C> C activate(const Activation &a, C v) {
   }
 }
 
+struct Convolution;
+
 // geometry checks a convolution's sizes against each other; its failure is
 // reported in the caller's name. x is the input (or its gradient), y the output.
 Status geometry(const char *name, const Tensor &x, const Tensor &w, const Tensor &y, const Sizes &before,
@@ -116,8 +126,8 @@ Status geometry(const char *name, const Tensor &x, const Tensor &w, const Tensor
 enum Direction { forwards, toData, toFilter };
 
 // convolve computes one of the three in float, or in double for double tensors,
-// and blends it into its destination: y, x or w.
-void convolve(Direction way, const Convolution &c, const Tensor &x, const void *xMemory, const Tensor &w,
+// and blends it into its destination: y, x or w. The memory is the host's.
+Status convolve(Direction way, const Convolution &c, const Tensor &x, const void *xMemory, const Tensor &w,
               const void *wMemory, const Tensor &y, const void *yMemory, double alpha, double beta);
 
 // workspaceSize is what a convolution asks for: never nothing, different for

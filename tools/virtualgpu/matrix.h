@@ -18,7 +18,7 @@ template <class T> constexpr int64_t stripColumns = 64 / sizeof(T);
 
 // tile adds a strip of rows times a strip of columns to sum, stripRows by
 // stripColumns.
-template <class T> __attribute__((always_inline)) inline void tile(int64_t depth, const T *a, const T *b, T *sum) {
+template <class T> void tile(int64_t depth, const T *a, const T *b, T *sum) {
   constexpr int64_t width = 32 / sizeof(T);
   typedef T vector __attribute__((vector_size(32), aligned(4), may_alias));
   vector s[stripRows][2];
@@ -34,14 +34,6 @@ template <class T> __attribute__((always_inline)) inline void tile(int64_t depth
   for (int r = 0; r < stripRows; r++)
     for (int c = 0; c < 2; c++) *(vector *)(sum + (r * 2 + c) * width) += s[r][c];
 }
-
-#if defined(__x86_64__) && !defined(__clang__)
-#define VIRTUALGPU_CLONES __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define VIRTUALGPU_CLONES
-#endif
-VIRTUALGPU_CLONES __attribute__((unused)) static void tiles(int64_t depth, const float *a, const float *b, float *sum) { tile(depth, a, b, sum); }
-VIRTUALGPU_CLONES __attribute__((unused)) static void tiles(int64_t depth, const double *a, const double *b, double *sum) { tile(depth, a, b, sum); }
 
 // product computes an m×n matrix of sums over k: a(i, p) and b(p, j) give the
 // factors' elements, put(i, j, sum) takes the results. It uses one thread.
@@ -65,7 +57,7 @@ void product(int64_t m, int64_t n, int64_t k, A a, B b, Put put) {
     std::fill(sums.begin(), sums.end(), T(0));
     for (int64_t p = 0; p < k; p += blockDepth)
       for (int64_t s = 0; s < strips; s++)
-        tiles(std::min(blockDepth, k - p), left.data() + s * stripRows * k + p * stripRows, right.data() + p * cols,
+        tile(std::min(blockDepth, k - p), left.data() + s * stripRows * k + p * stripRows, right.data() + p * cols,
               sums.data() + s * stripRows * cols);
     for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < some; j++) put(i, first + j, sums[size_t(i * cols + j)]);

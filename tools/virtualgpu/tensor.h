@@ -1,9 +1,8 @@
 // Tensors as cuDNN describes them: element type, sizes, strides.
 #pragma once
+#include "device.h"
 #include "numbers.h"
-#include "parallel.h"
 #include <cstdint>
-#include <numeric>
 #include <vector>
 
 namespace virtualgpu __attribute__((visibility("hidden"))) {
@@ -55,23 +54,11 @@ inline Sizes broadcast(const Tensor &t, const Sizes &sizes) {
   return strides;
 }
 
-// eachRow calls f(offsets, n, steps) for every row along the last axis: one
-// offset and one step for each of the strides given. Rows run in parallel.
-template <size_t N, class F> void eachRow(const Sizes &sizes, const Sizes (&strides)[N], F f) {
-  size_t rank = sizes.size();
-  if (rank == 0 || count(sizes) == 0) return;
-  int64_t inner = sizes[rank - 1], rows = count(sizes) / inner, perPart = std::max<int64_t>(1, 65536 / inner);
-  struct Values { int64_t of[N]; };
-  parallel((rows + perPart - 1) / perPart, double(rows) * double(inner), [&](int64_t part) {
-    for (int64_t row = part * perPart; row < std::min(rows, (part + 1) * perPart); row++) {
-      Values offsets{}, steps{};
-      int64_t rest = row;
-      for (size_t i = rank - 1; i-- > 0; rest /= sizes[i])
-        for (size_t s = 0; s < N; s++) offsets.of[s] += rest % sizes[i] * strides[s][i];
-      for (size_t s = 0; s < N; s++) steps.of[s] = strides[s][rank - 1];
-      f(offsets.of, inner, steps.of);
-    }
-  });
+// extent is the number of bytes from a tensor's first element to its last.
+inline size_t extent(const Tensor &t) {
+  int64_t last = 0;
+  for (size_t i = 0; i < t.sizes.size(); i++) last += (t.sizes[i] - 1) * t.strides[i];
+  return size_t(last + 1) * sizeOf(t.type);
 }
 
 // Dense is a tensor's elements in order as T: the tensor's own memory where it
@@ -81,39 +68,14 @@ template <class T> struct Dense {
   const T *data = nullptr;
 };
 
-template <class T> Dense<T> dense(const Tensor &t, const void *memory) {
-  Dense<T> d;
-  if (t.type == (sizeof(T) == 8 ? Type::f64 : Type::f32) && t.strides == packed(t.sizes)) {
-    d.data = (const T *)memory;
-    return d;
-  }
-  d.copy.resize(size_t(t.elements()));
-  Sizes own = packed(t.sizes);
-  withType(t.type, [&](auto *tag) {
-    auto *from = (decltype(tag))memory;
-    T *to = d.copy.data();
-    eachRow<2>(t.sizes, {t.strides, own}, [&](const int64_t *at, int64_t n, const int64_t *step) {
-      for (int64_t i = 0; i < n; i++) to[at[1] + i] = read<T>(from + at[0] + i * step[0]);
-    });
-  });
-  d.data = d.copy.data();
-  return d;
-}
+// reach gives the host's address of a tensor in the device's memory.
+template <class P> P *reach(const Tensor &t, P *memory) { return reach(memory, extent(t)); }
+
+// dense reads a tensor of a type that is computed with.
+template <class T> Dense<T> dense(const Tensor &t, const void *memory);
 
 // blend writes alpha·values + beta·what was there; with beta 0 it does not
 // read what was there, which may be anything.
-template <class T> void blend(const Tensor &t, void *memory, const T *values, double alpha, double beta) {
-  Sizes own = packed(t.sizes);
-  withType(t.type, [&](auto *tag) {
-    auto *to = (decltype(tag))memory;
-    eachRow<2>(t.sizes, {t.strides, own}, [&](const int64_t *at, int64_t n, const int64_t *step) {
-      for (int64_t i = 0; i < n; i++) {
-        auto *p = to + at[0] + i * step[0];
-        T v = T(alpha) * values[at[1] + i];
-        write<T>(p, beta == 0 ? v : v + T(beta) * read<T>(p));
-      }
-    });
-  });
-}
+template <class T> void blend(const Tensor &t, void *memory, const T *values, double alpha, double beta);
 
 } // namespace virtualgpu
