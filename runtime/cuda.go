@@ -102,7 +102,7 @@ func (c CUDA) place(name string, m *onnx.ModelProto) (map[string]string, error) 
 		if n := len(unwanted) - few; n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
 		}
-		return nil, fmt.Errorf("%s: %d of its %d nodes have no kernel of provider cuda: %s%s; cuda.fallback: cpu lets the CPU run them, 'ortrain inspect --provider cuda' lists them",
+		return nil, fmt.Errorf("%s: %d of its %d nodes have no kernel of provider cuda: %s%s; cuda.fallback: cpu (--cuda fallback=cpu) lets the CPU run them, 'ortrain inspect --provider cuda' lists them",
 			name, len(unwanted), r.Nodes, strings.Join(unwanted[:min(few, len(unwanted))], "; "), more)
 	}
 	return nil, nil

@@ -149,10 +149,10 @@ func TestCUDAReport(t *testing.T) {
 			if want := map[string]string{"libcudart.so.13": "13.2", "libcublas.so.13": "", "libcudnn.so.9": "9.12.3"}; !maps.Equal(versions, want) {
 				t.Errorf("libraries %v, want %v", versions, want)
 			}
-			if err := r.check(1); err != nil {
+			if err := r.Check(1); err != nil {
 				t.Error(err)
 			}
-			if err := r.check(2); err == nil || err.Error() != "cuda.device: there is no device 2; there is 0 (first), 1 (second)" {
+			if err := r.Check(2); err == nil || err.Error() != "cuda.device: there is no device 2; there is 0 (first), 1 (second)" {
 				t.Errorf("%v", err)
 			}
 		})

@@ -83,10 +83,12 @@ func CheckCUDA(lib Library, device int) error {
 	if !ok {
 		r, _ = cudaChecks.LoadOrStore(lib, ExamineCUDA(lib))
 	}
-	return r.(*CUDAReport).check(device)
+	return r.(*CUDAReport).Check(device)
 }
 
-func (r *CUDAReport) check(device int) error {
+// Check returns the first problem, or that there is no such device; nil if the
+// provider works with it.
+func (r *CUDAReport) Check(device int) error {
 	if err := r.Err(); err != nil {
 		return err
 	}

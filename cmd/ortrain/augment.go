@@ -27,7 +27,7 @@ what is done; --resume goes on with the same flags, to the same policy.
 
   ortrain augment search --data cifar10 --model wrn10_1 --out mine.yaml
   ortrain train --set 'augment=[{name: autoaugment, policy: mine.yaml}, crop]'`,
-		Flags: append(recipeFlags(),
+		Flags: append(append(recipeFlags(),
 			&cli.StringFlag{Name: "out", Usage: "policy `FILE` to write, ending in .yaml (default policy.yaml); the picture lies beside it"},
 			&cli.BoolFlag{Name: "resume", Usage: "continue the search of --out, by the same flags"},
 			&cli.IntFlag{Name: "folds", Usage: "cut the training images into `N` folds (default 5)"},
@@ -38,8 +38,8 @@ what is done; --resume goes on with the same flags, to the same policy.
 			&cli.IntFlag{Name: "draws", Usage: "augment each held-out image `N` times and count its best answer (default 5)"},
 			&cli.IntFlag{Name: "images", Usage: "judge by at most `N` images of each fold (default: all)"},
 			&cli.StringFlag{Name: "objective", Usage: "judge by `loss` or by accuracy (default loss)"},
-			threadsFlag(), libraryFlag(), jsonFlag(),
-		),
+			jsonFlag(),
+		), executionFlags()...),
 		Action: e.runAugment,
 	})
 }

@@ -23,12 +23,10 @@ the provider needs (driver, CUDA, cuDNN, devices) and runs the step there.
   ortrain doctor
   ortrain doctor --provider cuda
   ortrain doctor --library /opt/onnxruntime/lib/libonnxruntime.so`,
-		Flags: []cli.Flag{
-			providerFlag(),
-			libraryFlag(),
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data-dir", Usage: "folder `DIR` of data sets to look in (default: the usual places)"},
 			jsonFlag(),
-		},
+		}, executionFlags()...),
 		Action: e.runDoctor,
 	})
 }
@@ -37,11 +35,11 @@ func (e *environment) runDoctor(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	provider := c.String("provider")
-	if err := runtime.CheckProvider(provider); err != nil {
-		return fmt.Errorf("--provider: %w", err)
+	execution, err := executionOf(c)
+	if err != nil {
+		return err
 	}
-	d := job.DiagnoseProvider(provider, c.String("library"), c.String("data-dir"))
+	d := job.Diagnose(execution, c.String("data-dir"))
 	if c.Bool("json") {
 		if err := e.out.json(d); err != nil {
 			return err
@@ -65,7 +63,7 @@ func (e *environment) runDoctor(c *cli.Context) error {
 		e.note("providers: %s", strings.Join(d.Providers, ", "))
 	}
 	if d.CUDA != nil {
-		e.printCUDA(d.CUDA, provider == lower.CUDA)
+		e.printCUDA(d.CUDA, d.Provider == lower.CUDA)
 	}
 	e.mark(true, "%s, %s, %s by default", d.Platform, d.CPU, plural(d.Threads, "thread"))
 	switch {

@@ -33,7 +33,7 @@ images. 'ortrain verify' checks the file against the run.
   ortrain export --run runs/demo --out digits.onnx --preprocess --softmax --top-k 3
   ortrain export --run runs/demo --out digits-int8.onnx --int8 --card digits.md
   ortrain export --weights resnet56.pth --model resnet56 --input 3x32x32 --out teacher.onnx`,
-		Flags: append([]cli.Flag{
+		Flags: append(append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
 			&cli.StringFlag{Name: "out", Usage: "ONNX or safetensors `FILE` to write"},
 			&cli.StringFlag{Name: "input", Usage: "image size `CxHxW` of a model made from --weights"},
@@ -58,7 +58,7 @@ images. 'ortrain verify' checks the file against the run.
 			&cli.BoolFlag{Name: "refuse", Usage: "do not write a model that lost more than --max-drop, and fail"},
 			&cli.StringFlag{Name: "license", Usage: "`LICENCE` of the weights, for the metadata and the card"},
 			&cli.StringFlag{Name: "card", Usage: "also write a model card, Markdown `FILE` with the picture of the curves beside it"},
-		}, append(append(weightsFlags(), dataFlags(true)...), checkpointFlag(), threadsFlag(), libraryFlag(), jsonFlag())...),
+		}, append(append(weightsFlags(), dataFlags(true)...), checkpointFlag(), jsonFlag())...), executionFlags()...),
 		Action: e.runExport,
 	})
 }
@@ -122,14 +122,17 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 	if err != nil {
 		return job.ExportConfig{}, err
 	}
+	execution, err := executionOf(c)
+	if err != nil {
+		return job.ExportConfig{}, err
+	}
 	x := job.ExportConfig{
 		Run: c.String("run"), Checkpoint: c.String("checkpoint"), Out: c.String("out"), HalfPorts: c.Bool("float16-ports"), Unfolded: c.Bool("unfolded"),
 		Softmax: c.Bool("softmax"), TopK: c.Int("top-k"), Preprocess: c.Bool("preprocess"), Resize: c.Int("resize"),
 		Interpolation: c.String("interpolation"), License: c.String("license"), Card: c.String("card"),
 		Limit: c.Int("limit"), MaxDrop: c.Float64("max-drop"), Refuse: c.Bool("refuse"),
 		Calibration: job.Calibration{Images: c.Int("calibration-images"), Method: c.String("calibration")},
-		Data:        images,
-		Threads:     c.Int("threads"), Library: c.String("library"),
+		Data:        images, Execution: execution,
 	}
 	var asked []string
 	for _, p := range []string{job.Float16, job.Float16Weights, job.Int8} {

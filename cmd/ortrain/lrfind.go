@@ -21,13 +21,13 @@ Nothing is left but a picture and a table in --out.
 
   ortrain lr-find --data mnist --model resnet8
   ortrain lr-find --recipe my.yaml --min 1e-5 --max 3 --steps 300 --out lr`,
-		Flags: append(recipeFlags(),
+		Flags: append(append(recipeFlags(),
 			&cli.Float64Flag{Name: "min", Usage: "first learning `RATE` (default 1e-6)"},
 			&cli.Float64Flag{Name: "max", Usage: "last learning `RATE` (default 10)"},
 			&cli.IntFlag{Name: "steps", Usage: "`N` training steps of the sweep (default 200)"},
 			&cli.StringFlag{Name: "out", Usage: "folder `DIR` for picture and table (default lr-find)"},
-			threadsFlag(), libraryFlag(), jsonFlag(),
-		),
+			jsonFlag(),
+		), executionFlags()...),
 		Action: e.runLRFind,
 	})
 }

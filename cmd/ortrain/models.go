@@ -22,16 +22,17 @@ func (e *environment) eval() *cli.Command {
 data unless another is named; a model file needs --data.
 
   ortrain eval --run runs/demo
+  ortrain eval --run runs/demo --provider cuda
   ortrain eval --onnx model.onnx --data cifar10 --data-dir datasets/cifar10 --json
   ortrain eval --weights resnet20.pth --model resnet20 --data cifar10`,
-		Flags: append([]cli.Flag{
+		Flags: append(append([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run folder `DIR`"},
 			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`, of ortrain's or another's making"},
 		}, append(append(weightsFlags(), dataFlags(false)...), checkpointFlag(),
 			&cli.IntFlag{Name: "batch", Usage: "`N` images at a time (default 256)"},
 			&cli.IntFlag{Name: "limit", Usage: "measure on the first `N` images (default: all)"},
-			threadsFlag(), libraryFlag(), jsonFlag(),
-		)...),
+			jsonFlag(),
+		)...), executionFlags()...),
 		Action: e.runEval,
 	})
 }
@@ -73,12 +74,16 @@ func (e *environment) runEval(c *cli.Context) error {
 	if c.IsSet("data-dir") {
 		dir = c.String("data-dir")
 	}
+	execution, err := executionOf(c)
+	if err != nil {
+		return err
+	}
 	bar := newProgress(e.err)
 	r, err := job.Evaluate(c.Context, job.EvalConfig{
 		Run: c.String("run"), Checkpoint: c.String("checkpoint"), ONNX: c.String("onnx"), Weights: w,
 		Data: recipe.Data{Name: name, Dir: dir, Size: c.Int("size"), TestFiles: splitNames(c.StringSlice("test-files")),
 			Mean: mean, Std: std},
-		Batch: c.Int("batch"), Limit: c.Int("limit"), Threads: c.Int("threads"), Library: c.String("library"),
+		Batch: c.Int("batch"), Limit: c.Int("limit"), Execution: execution,
 		Progress: bar.Evaluating, Note: bar.Note,
 	})
 	bar.close()

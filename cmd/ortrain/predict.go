@@ -25,7 +25,7 @@ image gets a line of its own, the others are classified.
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "onnx", Usage: "ONNX classifier `FILE`"},
 			&cli.IntFlag{Name: "top", Usage: "`N` classes an image (default 5)"},
-		}, append(declareFlags(), threadsFlag(), libraryFlag(), jsonFlag())...),
+		}, append(append(declareFlags(), jsonFlag()), executionFlags()...)...),
 		Action: e.runPredict,
 	})
 }
@@ -44,9 +44,13 @@ func (e *environment) runPredict(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	execution, err := executionOf(c)
+	if err != nil {
+		return err
+	}
 	answers, bad := job.Predict(c.Context, job.PredictConfig{
 		ONNX: c.String("onnx"), Images: c.Args().Slice(), TopK: c.Int("top"), Declared: declared,
-		Threads: c.Int("threads"), Library: c.String("library"),
+		Execution: execution,
 	})
 	if answers == nil && bad != nil {
 		return declareHint(bad)

@@ -70,12 +70,7 @@ func recipeOf(c *cli.Context) (*recipe.Recipe, error) {
 			return nil, err
 		}
 	}
-	for _, ch := range list {
-		if err := r.Set(ch.assignment); err != nil {
-			return nil, fmt.Errorf("%s: %w", ch.said, err)
-		}
-	}
-	return r, nil
+	return r, apply(r, list)
 }
 
 // pictureFile refuses a name that would hide what the file is.

@@ -21,6 +21,7 @@ GET /v1/model, /healthz, /readyz and /metrics (Prometheus). Requests that
 arrive together run together. Ctrl-C or SIGTERM finishes what is in progress.
 
   ortrain serve --onnx runs/demo/model.onnx
+  ortrain serve --onnx runs/demo/model.onnx --provider cuda --batch 8
   curl -H 'Content-Type: image/png' --data-binary @seven.png localhost:8080/v1/classify
   curl -F image=@one.jpg -F image=@two.jpg 'localhost:8080/v1/classify?top=3'`,
 		Flags: append([]cli.Flag{
@@ -37,7 +38,7 @@ arrive together run together. Ctrl-C or SIGTERM finishes what is in progress.
 			&cli.DurationFlag{Name: "timeout", Usage: "`TIME` for an answer after that (default 10s)"},
 			&cli.DurationFlag{Name: "drain", Usage: "`TIME` for what is in progress when it stops (default 30s)"},
 			&cli.StringFlag{Name: "log", Value: "text", Usage: "`FORMAT` of a line for every request: text, json or off (default text)"},
-		}, append(declareFlags(), threadsFlag(), libraryFlag())...),
+		}, append(declareFlags(), executionFlags()...)...),
 		Action: e.runServe,
 	})
 }
@@ -75,13 +76,17 @@ func (e *environment) runServe(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	execution, err := executionOf(c)
+	if err != nil {
+		return err
+	}
 	delay := c.Duration("delay")
 	if c.IsSet("delay") && delay <= 0 {
 		delay = -1 // not at all
 	}
 	answered, err := job.Serve(c.Context, job.ServeConfig{
 		ONNX: c.String("onnx"), Listen: c.String("listen"), Declared: declared,
-		MaxPixels: int(c.Float64("max-megapixels") * 1e6), Threads: c.Int("threads"), Library: c.String("library"),
+		MaxPixels: int(c.Float64("max-megapixels") * 1e6), Execution: execution,
 		Server: serve.Config{
 			Batch: c.Int("batch"), Delay: delay, Queue: c.Int("queue"), Images: c.Int("images"),
 			Body: int64(c.Float64("max-mib") * (1 << 20)), Upload: c.Duration("upload-timeout"),

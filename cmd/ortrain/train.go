@@ -36,7 +36,7 @@ ended it: it can be put into a loop.
   ortrain train --model theirs.onnx --data photos/ --lr 0.01 --set model.freeze=[layer1.*]
   ortrain train --resume --out runs/digits
   ortrain train --data cifar10 --set checkpoint.minutes=10 --resume auto --out runs/long`,
-		Flags: append(dataFlags(true),
+		Flags: append(append(dataFlags(true),
 			&cli.StringFlag{Name: "recipe", Usage: "YAML `FILE` that describes the run; every run writes its own as recipe.yaml"},
 			&cli.StringSliceFlag{Name: "set", Usage: "set a recipe `KEY=VALUE`, such as optimizer.momentum=0.8; repeatable"},
 			&cli.StringFlag{Name: "model", Usage: "network `NAME` or ONNX classifier file (default " + recipe.Default().Model.Name + "): " + strings.Join(models.Names(), ", ")},
@@ -50,35 +50,16 @@ ended it: it can be put into a loop.
 			&cli.Float64Flag{Name: "teacher-temperature", Usage: "soften the teacher's and the network's answers by `T`" + usual(distillation.DefaultTemperature)},
 			&cli.Float64Flag{Name: "teacher-alpha", Usage: "give the teacher the share `ALPHA` of the loss, 0 to 1 (default: added to the whole loss of the labels)"},
 			&cli.StringFlag{Name: "teacher-cache", Usage: "keep the teacher's answers on disk: `epochs` (as trained on) or plain (un-augmented, once an image)"},
-			threadsFlag(),
 			&cli.StringFlag{Name: "precision", Usage: "compute in `TYPE` float32 or mixed, products in float16 (default float32; see ortrain tricks mixed_precision)"},
-			providerFlag(), deviceFlag(),
 			&cli.StringFlag{Name: "out", Usage: "run folder `DIR`, which must not hold another run (default: a new one below runs/)"},
 			resumeFlag(),
 			&cli.IntFlag{Name: "stop-after", Usage: "stop once `N` epochs of the run are complete"},
-			libraryFlag(),
-		),
+		), executionFlags()...),
 		Action: e.runTrain,
 	})
 }
 
 func usual(v any) string { return fmt.Sprintf(" (default %v)", v) }
-
-func threadsFlag() cli.Flag {
-	return &cli.IntFlag{Name: "threads", Usage: "`N` threads that run the model (default: one per core)"}
-}
-
-func providerFlag() cli.Flag {
-	return &cli.StringFlag{Name: "provider", Usage: "execution provider `NAME`: cpu or cuda (default " + recipe.Default().Provider + ")"}
-}
-
-func deviceFlag() cli.Flag {
-	return &cli.IntFlag{Name: "device", Usage: "number `N` of the device of provider cuda" + usual(0)}
-}
-
-func libraryFlag() cli.Flag {
-	return &cli.StringFlag{Name: "library", Usage: "`PATH` of the ONNX Runtime library (default: searched, see ortrain doctor)"}
-}
 
 // dataFlags are the flags that say which images; training files only where
 // there is training.
@@ -94,11 +75,14 @@ func dataFlags(training bool) []cli.Flag {
 	return append(flags, &cli.StringSliceFlag{Name: "test-files", Usage: "test `FILE` instead of the usual names; likewise"})
 }
 
-// recipeKeys are the flags that stand for keys of the recipe.
-var recipeKeys = []struct{ flag, key string }{
+// flagKey is a flag that stands for a key of the recipe.
+type flagKey struct{ flag, key string }
+
+// recipeKeys are such flags, but for those of executionKeys.
+var recipeKeys = []flagKey{
 	{"data", "data.name"}, {"data-dir", "data.dir"}, {"size", "data.size"}, {"train-files", "data.train_files"}, {"test-files", "data.test_files"},
 	{"model", "model.name"}, {"weights", "model.weights"}, {"epochs", "epochs"}, {"batch", "batch"}, {"lr", "schedule.lr"}, {"seed", "seed"},
-	{"threads", "threads"}, {"provider", "provider"}, {"device", "cuda.device"}, {"precision", "precision"}, {"limit", "limit"},
+	{"precision", "precision"}, {"limit", "limit"},
 	{"teacher", "teacher.models"}, {"teacher-temperature", "teacher.temperature"}, {"teacher-alpha", "teacher.alpha"}, {"teacher-cache", "teacher.cache"},
 }
 
@@ -108,8 +92,35 @@ type change struct{ said, assignment string }
 // changes lists the assignments on the command line, in the order in which
 // they apply.
 func changes(c *cli.Context) ([]change, error) {
+	list, err := assigned(c, recipeKeys)
+	if err != nil {
+		return nil, err
+	}
+	execution, err := executionChanges(c)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, execution...)
+	for _, s := range c.StringSlice("set") {
+		list = append(list, change{"--set " + s, s})
+	}
+	return list, nil
+}
+
+// apply makes the changes to a recipe.
+func apply(r *recipe.Recipe, list []change) error {
+	for _, ch := range list {
+		if err := r.Set(ch.assignment); err != nil {
+			return fmt.Errorf("%s: %w", ch.said, err)
+		}
+	}
+	return nil
+}
+
+// assigned lists what flags assign that stand for keys.
+func assigned(c *cli.Context, keys []flagKey) ([]change, error) {
 	var list []change
-	for _, k := range recipeKeys {
+	for _, k := range keys {
 		if !c.IsSet(k.flag) {
 			continue
 		}
@@ -137,9 +148,6 @@ func changes(c *cli.Context) ([]change, error) {
 			return nil, &usageError{c.Command.Name, fmt.Sprintf("--%s: %v cannot be used", k.flag, value)}
 		}
 		list = append(list, change{"--" + k.flag, k.key + "=" + string(text)})
-	}
-	for _, s := range c.StringSlice("set") {
-		list = append(list, change{"--set " + s, s})
 	}
 	return list, nil
 }
@@ -225,12 +233,7 @@ func chosenRecipe(c *cli.Context, cfg job.Config) (*recipe.Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, ch := range list {
-		if err := r.Set(ch.assignment); err != nil {
-			return nil, fmt.Errorf("%s: %w", ch.said, err)
-		}
-	}
-	return r, nil
+	return r, apply(r, list)
 }
 
 // freeFolder names a run after what it trains.

@@ -25,7 +25,7 @@ from the former ones in the last digits.
   ortrain tune --data cifar10 --data-dir DIR --model resnet20
   ortrain tune --recipe my.yaml --threads 4
   ortrain tune --recipe my.yaml --provider cuda`,
-		Flags:  append(recipeFlags(), threadsFlag(), providerFlag(), deviceFlag(), libraryFlag(), jsonFlag()),
+		Flags:  append(append(recipeFlags(), jsonFlag()), executionFlags()...),
 		Action: e.runTune,
 	})
 }

@@ -20,7 +20,8 @@ run's evaluation graph: those of a float32 model must be the same within 1e-4 of
 the largest logit; of float16 and int8 the differences and the share of images
 with the same most likely class are told. An independent ONNX reader checks the
 structure. Size, parameters and latency are printed. A file that fails gives
-exit code 1.
+exit code 1. With --provider cuda both run there, in float32; with --cuda tf32=true
+in TF32, of which the differences are only told.
 
   ortrain verify digits.onnx
   ortrain verify digits-int8.onnx --run runs/demo --min-agreement 0.98 --json`,
@@ -29,7 +30,7 @@ exit code 1.
 			checkpointFlag(),
 			&cli.IntFlag{Name: "images", Usage: "compare on `N` held-out images (default 256)"},
 			&cli.Float64Flag{Name: "min-agreement", Usage: "fail unless this `SHARE` of the images gets the run's class"},
-		}, append(dataFlags(true), threadsFlag(), libraryFlag(), jsonFlag())...),
+		}, append(append(dataFlags(true), jsonFlag()), executionFlags()...)...),
 		Action: e.runVerify,
 	})
 }
@@ -48,10 +49,14 @@ func (e *environment) runVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	execution, err := executionOf(c)
+	if err != nil {
+		return err
+	}
 	bar := newProgress(e.err)
 	v, err := job.Verify(c.Context, job.VerifyConfig{
 		File: c.Args().First(), Run: c.String("run"), Checkpoint: c.String("checkpoint"), Images: c.Int("images"), MinAgreement: c.Float64("min-agreement"),
-		Data: images, Threads: c.Int("threads"), Library: c.String("library"), Progress: bar.Stage,
+		Data: images, Execution: execution, Progress: bar.Stage,
 	})
 	bar.close()
 	if err != nil {

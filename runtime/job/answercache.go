@@ -1,7 +1,6 @@
 package job
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -75,6 +74,7 @@ func answersKey(r *recipe.Recipe, d *data.Dataset, library string) (string, erro
 	if err != nil {
 		return "", err
 	}
+	how := teacherSessions(r)
 	k := struct {
 		Format         int
 		Models         []recipe.TeacherModel
@@ -83,6 +83,7 @@ func answersKey(r *recipe.Recipe, d *data.Dataset, library string) (string, erro
 		Threads        int
 		Library, CPU   string
 		Provider       string
+		NoTF32         bool `json:",omitempty"`
 		Size, Classes  any
 		Plain          bool
 		Seed           uint64
@@ -92,7 +93,7 @@ func answersKey(r *recipe.Recipe, d *data.Dataset, library string) (string, erro
 		Epochs         int
 	}{
 		Format: 1, Images: hex.EncodeToString(images[:]), Mean: r.Data.Mean, Std: r.Data.Std,
-		Threads: threads(teacherThreads(r)), Library: library, Provider: cmp.Or(r.Teacher.Provider, r.Provider), CPU: runtime.CPUName(), Size: d.Size, Classes: d.Classes,
+		Threads: threads(how.Threads), Library: library, Provider: how.Provider, NoTF32: how.CUDA.NoTF32, CPU: runtime.CPUName(), Size: d.Size, Classes: d.Classes,
 		Plain: r.Teacher.Cache == recipe.CachePlain,
 	}
 	for _, m := range r.Teacher.Models {

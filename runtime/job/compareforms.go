@@ -11,11 +11,10 @@ import (
 // CompareConfig says of which run's forms the accuracy, size and latency are
 // compared. Its fields are those of ExportConfig.
 type CompareConfig struct {
-	Run      string
-	Limit    int
-	Data     recipe.Data
-	Threads  int
-	Library  string
+	Run   string
+	Limit int
+	Data  recipe.Data
+	Execution
 	Progress func(stage string, done, total int)
 }
 
@@ -24,11 +23,12 @@ type CompareConfig struct {
 // the machine's pace. The first is the network as it was trained, batch norms
 // and all; the others are measured against it.
 func CompareForms(ctx context.Context, c CompareConfig) ([]Measured, error) {
-	run, err := openRun(c.Run, "", c.Data, c.Threads)
+	run, err := openRun(c.Run, "", c.Data, c.Execution)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := openLibrary(c.Library); err != nil {
+	o, err := c.Execution.open()
+	if err != nil {
 		return nil, err
 	}
 	var forms []form
@@ -48,7 +48,7 @@ func CompareForms(ctx context.Context, c CompareConfig) ([]Measured, error) {
 		{"int8, 7-bit weights", ExportConfig{Precision: Int8,
 			Calibration: Calibration{QuantiseOptions: deploy.QuantiseOptions{ReduceRange: true}}}},
 	} {
-		f.Run, f.Threads, f.Library, f.Progress = c.Run, c.Threads, c.Library, c.Progress
+		f.Run, f.Execution, f.Progress = c.Run, c.Execution, c.Progress
 		x := &exporter{ExportConfig: f.ExportConfig, run: run, result: &ExportResult{}}
 		if err := x.complement(); err != nil {
 			return nil, err
@@ -69,5 +69,5 @@ func CompareForms(ctx context.Context, c CompareConfig) ([]Measured, error) {
 	if c.Progress != nil {
 		progress = func(done int) { c.Progress("measuring", done, set.Len()) }
 	}
-	return measureForms(ctx, run, forms, set, progress)
+	return measureForms(ctx, run, forms, set, o, progress)
 }

@@ -23,8 +23,9 @@ type Diagnosis struct {
 	CUDA *runtime.CUDAReport `json:"cuda,omitempty"`
 	// SelfTest is the outcome of one training step of a small network.
 	SelfTest SelfTest `json:"self_test"`
-	// Provider is the one that was asked for, if any.
+	// Provider is the one that was asked for, if any, and Device its device.
 	Provider string `json:"provider,omitempty"`
+	Device   int    `json:"device,omitempty"`
 	// Decoder says what decodes JPEG files.
 	Decoder string `json:"jpeg_decoder"`
 	// DataSets are all known data sets, found or not: a missing one is no
@@ -37,8 +38,8 @@ func (d *Diagnosis) Err() error {
 	switch {
 	case d.Problem != "":
 		return fmt.Errorf("training cannot work here: %s", d.Problem)
-	case d.Provider == lower.CUDA && d.CUDA != nil && d.CUDA.Err() != nil:
-		return d.CUDA.Err()
+	case d.deviceProblem() != nil:
+		return d.deviceProblem()
 	case d.SelfTest.Problem != "":
 		return fmt.Errorf("training cannot work here: the library loads but a training step fails: %s; %s", d.SelfTest.Problem, runtime.Install)
 	}
@@ -67,21 +68,25 @@ type FoundData struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Diagnose examines the ONNX Runtime library (an explicit path, or empty for
-// the usual search), runs a training step on it, and reads every data set in
-// dataDir, or in the usual places. It opens the library in this process.
-func Diagnose(library, dataDir string) *Diagnosis { return DiagnoseProvider("", library, dataDir) }
+// deviceProblem says why the provider that was asked for does not work.
+func (d *Diagnosis) deviceProblem() error {
+	if d.Provider != lower.CUDA || d.CUDA == nil {
+		return nil
+	}
+	return d.CUDA.Check(d.Device)
+}
 
-// DiagnoseProvider is Diagnose for training on a provider; "" is that of the
-// CPU.
-func DiagnoseProvider(provider, library, dataDir string) *Diagnosis {
-	d := &Diagnosis{Report: runtime.ExamineFor(provider, library), Decoder: decode.Decoder(), Provider: provider}
-	if d.Library.Path != "" && (provider == lower.CUDA || exists(filepath.Join(filepath.Dir(d.Library.Path), runtime.CUDAProviderFile))) {
+// Diagnose examines the ONNX Runtime library (an explicit path, or empty for
+// the usual search), runs a training step on it as e says, and reads every data
+// set in dataDir, or in the usual places. It opens the library in this process.
+func Diagnose(e Execution, dataDir string) *Diagnosis {
+	d := &Diagnosis{Report: runtime.ExamineFor(e.Provider, e.Library), Decoder: decode.Decoder(), Provider: e.Provider, Device: e.CUDA.Device}
+	if d.Library.Path != "" && (e.Provider == lower.CUDA || exists(filepath.Join(filepath.Dir(d.Library.Path), runtime.CUDAProviderFile))) {
 		d.CUDA = runtime.ExamineCUDA(d.Library)
 	}
-	if d.Problem == "" && (provider != lower.CUDA || d.CUDA.Err() == nil) {
+	if d.Problem == "" && d.deviceProblem() == nil {
 		start := time.Now()
-		loss, err := selfTest(d.Library, provider)
+		loss, err := selfTest(d.Library, e.sessions())
 		d.SelfTest = SelfTest{Run: true, Loss: loss, Seconds: time.Since(start).Seconds()}
 		if err != nil {
 			d.SelfTest.Problem = strings.Join(strings.Fields(err.Error()), " ")
@@ -114,14 +119,14 @@ func findData(name, dir string) FoundData {
 
 // selfTest trains a small network for one step on made-up images. At the
 // start every class is about as likely, so the loss is near ln(classes).
-func selfTest(lib runtime.Library, provider string) (float32, error) {
+func selfTest(lib runtime.Library, o runtime.Options) (float32, error) {
 	if err := runtime.Open(lib); err != nil {
 		return 0, err
 	}
 	const batch, classes, side = 2, 10, 8
 	set, err := artifact.Build(artifact.Spec{
 		Model: "resnet8", Config: models.Config{Classes: classes, Input: [3]int{1, side, side}},
-		Optimizer: "sgd", Batch: batch, Seed: 1, Lowering: lower.Options{Provider: provider},
+		Optimizer: "sgd", Batch: batch, Seed: 1, Lowering: lower.Options{Provider: o.Provider},
 	})
 	if err != nil {
 		return 0, err
@@ -134,7 +139,7 @@ func selfTest(lib runtime.Library, provider string) (float32, error) {
 	if err := set.Write(dir); err != nil {
 		return 0, err
 	}
-	t, err := runtime.NewTrainer(dir, runtime.Options{Provider: provider})
+	t, err := runtime.NewTrainer(dir, o)
 	if err != nil {
 		return 0, err
 	}

@@ -13,7 +13,7 @@ func TestDiagnose(t *testing.T) {
 	if _, err := runtime.FindLibrary(""); err != nil {
 		t.Fatal(err)
 	}
-	d := Diagnose("", t.TempDir())
+	d := Diagnose(Execution{}, t.TempDir())
 	if err := d.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestDiagnoseUnfitLibrary(t *testing.T) {
 	if err := os.WriteFile(path, []byte("not a library"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := Diagnose(path, t.TempDir())
+	d := Diagnose(Execution{Library: path}, t.TempDir())
 	err := d.Err()
 	if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v does not name %s in a line", err, path)

@@ -86,11 +86,11 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		}
 	}
 	overlay(&r.Data, c.Data)
-	r.Threads = c.Threads
-	if _, err := openLibrary(c.Library); err != nil {
+	c.Execution.take(r)
+	opts, err := c.Execution.open()
+	if err != nil {
 		return EvalResult{}, err
 	}
-	opts := runtime.Options{Threads: c.Threads}
 
 	var score func(batches iter.Seq2[runtime.Batch, error]) (runtime.Score, error)
 	var input [3]int
@@ -130,8 +130,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		r.Data.Size = cmp.Or(r.Data.Size, input[1])
 		r.Data.Resize = cmp.Or(r.Data.Resize, resize)
 	}
-	r, err := r.Resolve()
-	if err != nil {
+	if r, err = r.Resolve(); err != nil {
 		return EvalResult{}, err
 	}
 	test, err := data.OpenTest(data.FromRecipe(r))

@@ -12,7 +12,6 @@ import (
 	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/deploy"
 	"github.com/ortrain/ortrain/graphs/onnx"
-	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/runtime/calibrate"
 	"github.com/ortrain/ortrain/tricks/nearest"
 	"github.com/ortrain/ortrain/tricks/recipe"
@@ -70,9 +69,9 @@ type ExportConfig struct {
 	// picture of the curves.
 	Card string
 	// Data says where the run's images are; empty fields as in its recipe.
-	Data    recipe.Data
-	Threads int
-	Library string
+	Data recipe.Data
+	// Execution runs what is calibrated and measured.
+	Execution
 	// Progress, if set, is told what is being done and how far it is.
 	Progress func(stage string, done, total int)
 }
@@ -116,7 +115,7 @@ func Export(ctx context.Context, c ExportConfig) (*ExportResult, error) {
 		return nil, err
 	}
 	var err error
-	if x.run, err = openRun(c.Run, c.Checkpoint, c.Data, c.Threads); err != nil {
+	if x.run, err = openRun(c.Run, c.Checkpoint, c.Data, c.Execution); err != nil {
 		return nil, err
 	}
 	if isSafetensors(c.Out) {
@@ -282,7 +281,8 @@ func (x *exporter) build(ctx context.Context) (err error) {
 const calibrationBatch = 32
 
 func (x *exporter) quantise(ctx context.Context) error {
-	if _, err := openLibrary(x.Library); err != nil {
+	o, err := x.Execution.open()
+	if err != nil {
 		return err
 	}
 	names, err := deploy.Activations(x.plain, x.Calibration.QuantiseOptions)
@@ -309,7 +309,7 @@ func (x *exporter) quantise(ctx context.Context) error {
 		}
 	}
 	images := func() iter.Seq2[[]float32, error] { return feed }
-	ranges, err := calibrate.Ranges(x.plain, names, images, x.method, runtime.Options{Threads: x.Threads})
+	ranges, err := calibrate.Ranges(x.plain, names, images, x.method, o)
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,8 @@ func (x *exporter) measure(ctx context.Context) error {
 	if !x.Measure {
 		return nil
 	}
-	if _, err := openLibrary(x.Library); err != nil {
+	o, err := x.Execution.open()
+	if err != nil {
 		return err
 	}
 	forms := []form{{Float32, x.plain}}
@@ -345,7 +346,7 @@ func (x *exporter) measure(ctx context.Context) error {
 		set = set.Limit(x.Limit, x.run.recipe.Seed)
 	}
 	x.result.HeldOut = name
-	if x.result.Measured, err = measureForms(ctx, x.run, forms, set, x.stage("measuring", set.Len())); err != nil {
+	if x.result.Measured, err = measureForms(ctx, x.run, forms, set, o, x.stage("measuring", set.Len())); err != nil {
 		return err
 	}
 	return x.judge()

@@ -150,8 +150,8 @@ type EvalConfig struct {
 	Data recipe.Data
 	// Batch is the number of images at a time (0: 256), Limit the number of
 	// images in all (0: every one).
-	Batch, Limit, Threads int
-	Library               string
+	Batch, Limit int
+	Execution
 	// Progress, if set, is called as images are done.
 	Progress func(done, total int)
 	// Note, if set, is given lines for the person at the terminal.
@@ -176,8 +176,7 @@ type PredictConfig struct {
 	TopK   int // 0 means 5
 	// Declared goes before what the model's metadata says.
 	Declared runtime.ModelInfo
-	Threads  int
-	Library  string
+	Execution
 }
 
 // Prediction is the answer for one image file, most likely class first.

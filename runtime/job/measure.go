@@ -33,8 +33,9 @@ type form struct {
 	model *onnx.ModelProto
 }
 
-// measureForms runs all forms on the same images and times them in turn.
-func measureForms(ctx context.Context, run *savedRun, forms []form, set *data.Subset, progress func(done int)) ([]Measured, error) {
+// measureForms runs all forms on the same images, as the options say, and times
+// them in turn.
+func measureForms(ctx context.Context, run *savedRun, forms []form, set *data.Subset, o runtime.Options, progress func(done int)) ([]Measured, error) {
 	if set.Len() == 0 {
 		return nil, fmt.Errorf("%s has no held-out images to measure on", run.recipe.Data.Name)
 	}
@@ -46,7 +47,7 @@ func measureForms(ctx context.Context, run *savedRun, forms []form, set *data.Su
 			return nil, err
 		}
 		out[i] = Measured{Form: f.name, Bytes: int64(len(b)), Images: set.Len()}
-		if models[i], err = runtime.NewClassifierFromBytes("the "+f.name+" model", b, runtime.ModelInfo{}, runtime.Options{Threads: run.recipe.Threads}); err != nil {
+		if models[i], err = runtime.NewClassifierFromBytes("the "+f.name+" model", b, runtime.ModelInfo{}, o); err != nil {
 			return nil, err
 		}
 		defer models[i].Close()

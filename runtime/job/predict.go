@@ -12,10 +12,14 @@ import (
 	"github.com/ortrain/ortrain/runtime/classify"
 )
 
-// OpenClassifier opens ONNX Runtime, from an explicit path unless library is
-// empty, and loads a classifier to be used with images. The caller closes it.
+// OpenClassifier opens an ONNX Runtime with the provider of o.Runtime, from an
+// explicit path unless library is empty, and loads a classifier to be used with
+// images. The caller closes it.
 func OpenClassifier(onnx, library string, o classify.Options) (*classify.Model, error) {
-	if _, err := openLibrary(library); err != nil {
+	if err := runtime.CheckProvider(o.Runtime.Provider); err != nil {
+		return nil, err
+	}
+	if _, err := openLibraryFor(o.Runtime.Provider, o.Runtime.CUDA.Device, library); err != nil {
 		return nil, err
 	}
 	return classify.Open(onnx, o)
@@ -28,7 +32,11 @@ func Predict(ctx context.Context, c PredictConfig) ([]Prediction, error) {
 	if len(c.Images) == 0 {
 		return nil, errors.New("no images given")
 	}
-	m, err := OpenClassifier(c.ONNX, c.Library, classify.Options{Runtime: runtime.Options{Threads: c.Threads}, Declared: c.Declared})
+	o, err := c.Execution.open()
+	if err != nil {
+		return nil, err
+	}
+	m, err := classify.Open(c.ONNX, classify.Options{Runtime: o, Declared: c.Declared})
 	if err != nil {
 		return nil, err
 	}

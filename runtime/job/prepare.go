@@ -19,38 +19,6 @@ import (
 	"github.com/ortrain/ortrain/tricks/strict"
 )
 
-// openLibrary finds and opens ONNX Runtime.
-func openLibrary(explicit string) (runtime.Library, error) {
-	return openLibraryFor(lower.CPU, explicit)
-}
-
-// libraryFor finds and opens an ONNX Runtime with the providers of a recipe,
-// and examines whether they work.
-func libraryFor(r *recipe.Recipe, explicit string) (runtime.Library, error) {
-	provider := r.Provider
-	if r.Teacher.Provider == lower.CUDA {
-		provider = lower.CUDA
-	}
-	lib, err := openLibraryFor(provider, explicit)
-	if err == nil && provider == lower.CUDA {
-		err = runtime.CheckCUDA(lib, r.CUDA.Device)
-	}
-	return lib, err
-}
-
-// sessions are the options under which a recipe's models run.
-func sessions(r *recipe.Recipe) runtime.Options {
-	return runtime.Options{Provider: r.Provider, CUDA: cudaOptions(r), Threads: r.Threads}
-}
-
-// cudaOptions returns the options of provider cuda.
-func cudaOptions(r *recipe.Recipe) runtime.CUDA {
-	return runtime.CUDA{
-		Device: r.CUDA.Device, MemoryLimit: r.CUDA.MemoryLimit(), HeuristicSearch: r.CUDA.ConvolutionSearch == recipe.Heuristic,
-		NoTF32: r.CUDA.TF32 != nil && !*r.CUDA.TF32, Fallback: r.CUDA.Fallback == lower.CPU,
-	}
-}
-
 // lowering chooses the forms of a resolved recipe's step for the machine that
 // the open library runs on.
 func lowering(r *recipe.Recipe) lower.Options {
@@ -60,22 +28,6 @@ func lowering(r *recipe.Recipe) lower.Options {
 	}
 	o.Choices = choices(r)
 	return o
-}
-
-func openLibraryFor(provider, explicit string) (runtime.Library, error) {
-	lib, err := runtime.FindLibraryFor(provider, explicit)
-	if err != nil {
-		return lib, err
-	}
-	if err := runtime.Open(lib); err != nil {
-		return lib, err
-	}
-	// A kernel library that is there and does not work is not passed over in
-	// silence.
-	if _, err := runtime.FindKernels(); err != nil && !errors.Is(err, runtime.ErrNoKernels) {
-		return lib, err
-	}
-	return lib, nil
 }
 
 // openData opens the data set of a resolved recipe and completes the recipe by

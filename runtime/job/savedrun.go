@@ -30,8 +30,9 @@ type savedRun struct {
 }
 
 // openRun reads a run's recipe, artifacts and weights: the newest, or those of a
-// checkpoint (see chosenCheckpoint).
-func openRun(dir, checkpoint string, over recipe.Data, threads int) (*savedRun, error) {
+// checkpoint (see chosenCheckpoint). Its models are to run as e says, whatever
+// the recipe does.
+func openRun(dir, checkpoint string, over recipe.Data, e Execution) (*savedRun, error) {
 	if dir == "" {
 		return nil, errors.New("no run folder given")
 	}
@@ -48,7 +49,7 @@ func openRun(dir, checkpoint string, over recipe.Data, threads int) (*savedRun, 
 		return nil, err
 	}
 	overlay(&r.Data, over)
-	r.Threads = threads
+	e.take(r)
 	if s.recipe, err = r.Resolve(); err != nil {
 		return nil, err
 	}

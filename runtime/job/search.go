@@ -171,6 +171,9 @@ func Search(ctx context.Context, c SearchConfig) (*SearchResult, error) {
 	if err := c.checkFolder(); err != nil {
 		return nil, err
 	}
+	if _, err := libraryFor(r, c.Library); err != nil {
+		return nil, err
+	}
 	d, err := openData(ctx, r)
 	if err != nil {
 		return nil, err

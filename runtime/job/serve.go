@@ -19,8 +19,7 @@ type ServeConfig struct {
 	Declared runtime.ModelInfo
 	// MaxPixels bounds an image (0: classify.DefaultMaxPixels).
 	MaxPixels int
-	Threads   int
-	Library   string
+	Execution
 	// Server holds the limits; its Model is set by Serve.
 	Server serve.Config
 	// Started, if set, is called once requests are answered.
@@ -31,8 +30,12 @@ type ServeConfig struct {
 // the requests in progress. It returns the number of requests that were
 // answered with classes.
 func Serve(ctx context.Context, c ServeConfig) (answered int64, err error) {
-	m, err := OpenClassifier(c.ONNX, c.Library, classify.Options{
-		Runtime: runtime.Options{Threads: c.Threads}, Declared: c.Declared, MaxPixels: c.MaxPixels, Batch: c.Server.Batch})
+	o, err := c.Execution.open()
+	if err != nil {
+		return 0, err
+	}
+	m, err := classify.Open(c.ONNX, classify.Options{
+		Runtime: o, Declared: c.Declared, MaxPixels: c.MaxPixels, Batch: c.Server.Batch})
 	if err != nil {
 		return 0, err
 	}

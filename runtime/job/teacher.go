@@ -1,7 +1,6 @@
 package job
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -111,8 +110,7 @@ func openTeachers(r *recipe.Recipe, d *data.Dataset) (*runtime.Ensemble, error) 
 		}
 	}
 	for i, m := range r.Teacher.Models {
-		t, err := runtime.NewTeacher(teacherSpec(m), student, runtime.Options{
-			Provider: cmp.Or(r.Teacher.Provider, r.Provider), CUDA: cudaOptions(r), Threads: teacherThreads(r)})
+		t, err := runtime.NewTeacher(teacherSpec(m), student, teacherSessions(r))
 		if err != nil {
 			closeAll()
 			var u *runtime.UndeclaredError
@@ -129,13 +127,6 @@ func openTeachers(r *recipe.Recipe, d *data.Dataset) (*runtime.Ensemble, error) 
 		return nil, strict.Within("teacher.models", err)
 	}
 	return e, nil
-}
-
-func teacherThreads(r *recipe.Recipe) int {
-	if n := r.Teacher.Threads; n > 0 {
-		return n
-	}
-	return r.Threads
 }
 
 func teacherSpec(m recipe.TeacherModel) runtime.TeacherSpec {

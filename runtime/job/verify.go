@@ -35,9 +35,11 @@ type VerifyConfig struct {
 	// fails if its logits are off.
 	MinAgreement float64
 	// Data says where the run's images are; empty fields as in its recipe.
-	Data    recipe.Data
-	Threads int
-	Library string
+	Data recipe.Data
+	// Execution runs both the file and the run's evaluation graph; on provider
+	// cuda in float32, unless it says TF32, with which differences are only
+	// told.
+	Execution
 	// Progress, if set, is told how far the comparison is.
 	Progress func(stage string, done, total int)
 }
@@ -112,7 +114,7 @@ func Verify(ctx context.Context, c VerifyConfig) (*Verification, error) {
 		return nil, fmt.Errorf("%s does not say which run it comes from (metadata %q); give it with --run DIR", c.File, runtime.MetaSourceRun)
 	}
 	v.Parameters, _ = countParameters(file.GetGraph())
-	run, err := openRun(v.Run, c.Checkpoint, c.Data, c.Threads)
+	run, err := openRun(v.Run, c.Checkpoint, c.Data, c.Execution)
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +124,12 @@ func Verify(ctx context.Context, c VerifyConfig) (*Verification, error) {
 	if v.Structure, err = check.File(c.File); err != nil {
 		v.Problems = append(v.Problems, "the independent reader objects: "+strings.TrimPrefix(err.Error(), c.File+": "))
 	}
-	if _, err := openLibrary(c.Library); err != nil {
+	o, err := c.Execution.open()
+	if err != nil {
 		return nil, err
 	}
-	k, err := runtime.NewClassifier(c.File, runtime.Options{Threads: c.Threads})
+	o.CUDA.NoTF32 = !c.rounds()
+	k, err := runtime.NewClassifier(c.File, o)
 	if err != nil {
 		return nil, err
 	}
@@ -134,15 +138,19 @@ func Verify(ctx context.Context, c VerifyConfig) (*Verification, error) {
 		return nil, fmt.Errorf("%s takes images of %v and tells %d classes apart, the run in %s takes %v and tells %d apart",
 			c.File, k.Image(), k.Classes(), v.Run, m.Input, m.Classes)
 	}
-	if err := v.compare(ctx, c, run, k); err != nil {
+	if err := v.compare(ctx, c, run, k, o); err != nil {
 		return nil, err
 	}
 	return v, v.time(ctx, k)
 }
 
+// rounds tells that products are to be rounded to TF32, which two sound graphs
+// may do at different places.
+func (c VerifyConfig) rounds() bool { return c.CUDA.TF32 != nil && *c.CUDA.TF32 }
+
 // compare runs both on the same images.
-func (v *Verification) compare(ctx context.Context, c VerifyConfig, run *savedRun, k *runtime.Classifier) error {
-	e, err := runtime.NewEvaluator(filepath.Join(run.dir, ArtifactsDir), runtime.Options{Threads: c.Threads})
+func (v *Verification) compare(ctx context.Context, c VerifyConfig, run *savedRun, k *runtime.Classifier, o runtime.Options) error {
+	e, err := runtime.NewEvaluator(filepath.Join(run.dir, ArtifactsDir), o)
 	if err != nil {
 		return err
 	}
@@ -173,7 +181,7 @@ func (v *Verification) compare(ctx context.Context, c VerifyConfig, run *savedRu
 	}
 	v.Images = set.Len()
 	v.Largest, v.Mean, v.Agreement = d.largest/d.scale, d.sum/d.count/d.scale, float64(d.agreed)/float64(v.Images)
-	if v.Precision == Float32 {
+	if v.Precision == Float32 && !c.rounds() {
 		if v.Tolerance = Tolerance; v.Scaled {
 			v.Tolerance = scaledTolerance
 		}

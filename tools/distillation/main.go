@@ -122,7 +122,7 @@ func (c config) teacher(ctx context.Context, path string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	score, err := job.Evaluate(ctx, job.EvalConfig{ONNX: path, Threads: c.Threads,
+	score, err := job.Evaluate(ctx, job.EvalConfig{ONNX: path, Execution: job.Execution{Threads: c.Threads},
 		Data: recipe.Data{Name: c.Data, Dir: c.Dir, TestFiles: []string{c.TestFiles}}})
 	return score.Top1, err
 }
@@ -145,7 +145,7 @@ func (c config) train(ctx context.Context, name string, settings []string, seed 
 	if err != nil {
 		return nil, err
 	}
-	score, err := job.Evaluate(ctx, job.EvalConfig{Run: out, Threads: c.Threads})
+	score, err := job.Evaluate(ctx, job.EvalConfig{Run: out, Execution: job.Execution{Threads: c.Threads}})
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (l *log) run(ctx context.Context, r row, seed int) (result, error) {
 	if !trained.Done {
 		return result{}, errors.New("did not finish")
 	}
-	tested, err := job.Evaluate(ctx, job.EvalConfig{Run: dir, Threads: l.config.Threads})
+	tested, err := job.Evaluate(ctx, job.EvalConfig{Run: dir, Execution: job.Execution{Threads: l.config.Threads}})
 	if err != nil {
 		return result{}, err
 	}

@@ -35,14 +35,14 @@ const (
 // MemoryLimit is the limit in bytes; 0 is none.
 func (c CUDA) MemoryLimit() int64 { return int64(c.MemoryGiB * (1 << 30)) }
 
-// checkCUDA checks the ranges of the provider's keys.
-func (r *Recipe) checkCUDA() error {
-	c := r.CUDA
+// Check reports options out of range, and options where none of the providers
+// that execute the models is cuda. Errors name the recipe's keys.
+func (c CUDA) Check(provider string, others ...string) error {
 	if c == (CUDA{}) {
 		return nil
 	}
-	if r.Provider != "cuda" && r.Teacher.Provider != "cuda" {
-		return strict.Errorf("cuda", "needs provider: cuda, got provider: %s", r.Provider)
+	if !slices.Contains(append(others, provider), "cuda") {
+		return strict.Errorf("cuda", "needs provider: cuda, got provider: %s", provider)
 	}
 	switch searches := []string{Exhaustive, Heuristic}; {
 	case c.Device < 0:

@@ -188,7 +188,7 @@ func (r *Recipe) check() error {
 			return strict.Errorf(c.key, "%s, got %v", c.want, c.got)
 		}
 	}
-	if err := r.checkCUDA(); err != nil {
+	if err := r.CUDA.Check(r.Provider, r.Teacher.Provider); err != nil {
 		return err
 	}
 	for _, s := range r.Data.Std {

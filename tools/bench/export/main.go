@@ -41,7 +41,7 @@ func main() {
 
 func compare(run, dir string, limit, threads int, out string) error {
 	forms, err := job.CompareForms(context.Background(), job.CompareConfig{
-		Run: run, Data: recipe.Data{Dir: dir}, Limit: limit, Threads: threads})
+		Run: run, Data: recipe.Data{Dir: dir}, Limit: limit, Execution: job.Execution{Threads: threads}})
 	if err != nil {
 		return err
 	}
