@@ -54,7 +54,7 @@ func Repeat(m *onnx.ModelProto, carried map[string]string, steps string) (*onnx.
 	for _, v := range body.Input {
 		result, state := carried[v.Name]
 		if !state {
-			g.Input = append(g.Input, stacked(v))
+			g.Input = append(g.Input, stacked(v, steps))
 			nodes = append(nodes, &onnx.NodeProto{Name: "n/step/" + v.Name, OpType: "Gather",
 				Input: []string{v.Name, counter}, Output: []string{inner[v.Name]}})
 			continue
@@ -75,7 +75,7 @@ func Repeat(m *onnx.ModelProto, carried map[string]string, steps string) (*onnx.
 		if isState[v.Name] {
 			continue
 		}
-		g.Output = append(g.Output, stacked(v))
+		g.Output = append(g.Output, stacked(v, steps))
 		loop.Output = append(loop.Output, v.Name)
 		outputs = append(outputs, named(v, inner[v.Name]))
 	}
@@ -101,12 +101,14 @@ func named(v *onnx.ValueInfoProto, name string) *onnx.ValueInfoProto {
 	return c
 }
 
-// stacked declares one v for every repetition.
-func stacked(v *onnx.ValueInfoProto) *onnx.ValueInfoProto {
+// stacked declares one v for every repetition, steps of them.
+func stacked(v *onnx.ValueInfoProto, steps string) *onnx.ValueInfoProto {
 	t := v.GetType().GetTensorType()
 	dims := []int64{-1}
 	for _, d := range t.GetShape().GetDim() {
 		dims = append(dims, d.GetDimValue())
 	}
-	return onnx.TensorInfo(v.Name, onnx.TensorProto_DataType(t.GetElemType()), dims)
+	s := onnx.TensorInfo(v.Name, onnx.TensorProto_DataType(t.GetElemType()), dims)
+	s.GetType().GetTensorType().Shape.Dim[0].Value = &onnx.TensorShapeProto_Dimension_DimParam{DimParam: steps}
+	return s
 }

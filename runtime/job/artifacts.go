@@ -10,6 +10,7 @@ import (
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/artifact/guide"
+	"github.com/ortrain/ortrain/graphs/optimizer"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/recipe"
@@ -91,8 +92,11 @@ func Artifacts(c ArtifactsConfig) (*artifact.Manifest, error) {
 		if v, ok := values[h.Name]; ok {
 			set.Manifest.Hyper[i].Default = v
 		}
-		if h.Name == "lr" {
+		switch h.Name {
+		case optimizer.LR:
 			set.Manifest.Hyper[i].Default = float32(r.BaseLR())
+		case artifact.GradientWeight:
+			set.Manifest.Hyper[i].Default = 1 / float32(r.Parts())
 		}
 	}
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {

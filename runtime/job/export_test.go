@@ -221,7 +221,7 @@ func TestBadExports(t *testing.T) {
 // TestArtifactsAlone: a set for any machine, with its document, from sizes alone.
 func TestArtifactsAlone(t *testing.T) {
 	r := recipe.Default()
-	for _, s := range []string{"model.name=resnet8", "optimizer.name=adamw", "batch=4", "schedule.lr=0.003"} {
+	for _, s := range []string{"model.name=resnet8", "optimizer.name=adamw", "batch=4", "accumulate=2", "schedule.lr=0.003"} {
 		if err := r.Set(s); err != nil {
 			t.Fatal(err)
 		}
@@ -232,12 +232,12 @@ func TestArtifactsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Block != 0 || m.Batch != 4 || m.Model.Classes != 7 || m.Model.Input != c.Input {
+	if m.Block != 0 || m.Batch != 2 || m.Model.Classes != 7 || m.Model.Input != c.Input {
 		t.Errorf("manifest %+v", m)
 	}
 	for _, h := range m.Hyper {
-		if h.Name == "lr" && h.Default != 0.003 {
-			t.Errorf("the learning rate is %g", h.Default)
+		if want := map[string]float32{"lr": 0.003, artifact.GradientWeight: 0.5}[h.Name]; want != 0 && h.Default != want {
+			t.Errorf("%s is %g, want %g", h.Name, h.Default, want)
 		}
 	}
 	if _, err := artifact.Read(out); err != nil {

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/ortrain/ortrain/data/atomicfile"
 	"github.com/ortrain/ortrain/graphs/artifact"
-	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
 // The files that Write makes.
@@ -48,22 +46,6 @@ func Write(dir string) error {
 	return nil
 }
 
-// meanings says what the shared ports hold.
-var meanings = map[string]string{
-	artifact.Images:    "images, normalised",
-	artifact.Targets:   "soft targets; rows sum to one",
-	artifact.Params:    "all trainable parameters, one after the other",
-	artifact.Stats:     "all running statistics",
-	artifact.Noise:     "random numbers, drawn anew for each step (see `random` in the manifest)",
-	artifact.Gradients: "sum of the gradients of a batch's parts; zeros for the first",
-	artifact.Teacher:   "the teacher's logits for the same images",
-	artifact.Loss:      "mean loss of the batch",
-	artifact.LossScale: "mixed precision's scale of the loss (its first value is `loss_scale` under `precision` in the manifest), the good steps since it changed (0), the steps skipped (0)",
-
-	artifact.GradientNorm: "Euclidean norm of the gradient",
-	artifact.Logits:       "one row an image",
-}
-
 func render(dir string, m *artifact.Manifest) (string, error) {
 	var w strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&w, format+"\n", args...) }
@@ -72,7 +54,7 @@ func render(dir string, m *artifact.Manifest) (string, error) {
 	line("Three ordinary ONNX models and a manifest, written by %s. Together they hold a whole training: any ONNX Runtime from 1.24 on runs them, in any language. Nothing else is needed, least of all the program that wrote them.\n", m.Producer)
 	line("| file | size | what it does |\n| --- | ---: | --- |")
 	for _, f := range []struct{ name, what string }{
-		{artifact.StepFile, fmt.Sprintf("one training step on %d images: forward pass, loss, backward pass, update", m.Batch)},
+		{artifact.StepFile, stepPurpose(m)},
 		{artifact.EvalFile, "logits of any number of images, with the state as input"},
 		{artifact.InferFile, "logits of any number of images, with the initial parameters inside: the form to deploy, once they are replaced"},
 		{artifact.ManifestFile, "names, shapes and places of all parameters, how they are initialised, and the scalars of a step"},
@@ -93,19 +75,8 @@ func render(dir string, m *artifact.Manifest) (string, error) {
 		line("\n`step.onnx` is portable: it runs on any processor.")
 	}
 
-	line("\n## A step\n")
-	line("Feed the state and a batch; keep each output `NAME_out` as the next step's `NAME`. That is all: nothing is hidden in the session.\n")
-	if err := ports(line, dir, m, artifact.StepFile); err != nil {
+	if err := step(line, dir, m); err != nil {
 		return "", err
-	}
-	line("\nThe scalars, fed at every step, may change at every step (a schedule of the learning rate is just other numbers):\n")
-	line("| scalar | value if you have no other |\n| --- | ---: |")
-	for _, h := range m.Hyper {
-		note := strconv.FormatFloat(float64(h.Default), 'g', -1, 32)
-		if h.Name == "step" {
-			note = "the number of the step, from 1"
-		}
-		line("| `%s` | %s |", h.Name, note)
 	}
 
 	line("\n## Evaluation and deployment\n")
@@ -117,6 +88,9 @@ func render(dir string, m *artifact.Manifest) (string, error) {
 		return "", err
 	}
 	line("\nTo deploy, copy each tensor of `%s` and `%s` to the initializer of its name in `%s` (they are raw float32, little-endian).", artifact.Params, artifact.Stats, artifact.InferFile)
+	if m.Average {
+		line("\nThe average is evaluated and deployed in the same way, with `%s` as `%s`%s.", artifact.AverageParams, artifact.Params, averageStats(m))
+	}
 
 	line("\n## The state\n")
 	line("Flat float32 vectors. `%s` has %s elements, and so has each optimizer slot%s; `%s` has %s. Before the first step they are filled as `init` in the manifest says; slots with their own value.\n",
@@ -145,62 +119,6 @@ func render(dir string, m *artifact.Manifest) (string, error) {
 
 // listed is how many tensors of a vector the document lists.
 const listed = 40
-
-// ports lists what a model takes and gives.
-func ports(line func(string, ...any), dir string, m *artifact.Manifest, file string) error {
-	model, err := onnx.ReadFile(filepath.Join(dir, file))
-	if err != nil {
-		return err
-	}
-	line("| `%s` | name | type and shape | what |\n| --- | --- | --- | --- |", file)
-	scalars := map[string]bool{}
-	for _, h := range m.Hyper {
-		scalars[h.Name] = true
-	}
-	for _, side := range []struct {
-		name  string
-		ports []*onnx.ValueInfoProto
-	}{{"input", model.GetGraph().GetInput()}, {"output", model.GetGraph().GetOutput()}} {
-		for _, v := range side.ports {
-			name := strings.TrimSuffix(v.GetName(), artifact.OutSuffix)
-			what, ok := meanings[name]
-			switch {
-			case name == artifact.Images && v.GetType().GetTensorType().GetElemType() == int32(onnx.TensorProto_UINT8):
-				what = "images, 0 to 255; the step normalises them (see `pixels` in the manifest)"
-			case ok:
-			case scalars[name]:
-				what = "scalar of the update"
-			default:
-				what = "optimizer state, as long as `" + artifact.Params + "`"
-			}
-			if name != v.GetName() {
-				what = "the next step's `" + name + "`"
-			}
-			line("| %s | `%s` | %s | %s |", side.name, v.GetName(), typeOf(v), what)
-		}
-	}
-	return nil
-}
-
-func typeOf(v *onnx.ValueInfoProto) string {
-	t := v.GetType().GetTensorType()
-	var parts []string
-	for _, d := range t.GetShape().GetDim() {
-		if s := d.GetDimParam(); s != "" {
-			parts = append(parts, s)
-		} else {
-			parts = append(parts, strconv.FormatInt(d.GetDimValue(), 10))
-		}
-	}
-	name := strings.ToLower(onnx.TensorProto_DataType(t.GetElemType()).String())
-	if name == "float" {
-		name = "float32"
-	}
-	if len(parts) == 0 {
-		return name + " scalar"
-	}
-	return name + " " + strings.Join(parts, "×")
-}
 
 func slots(m *artifact.Manifest) string {
 	if len(m.Slots) == 0 {

@@ -35,6 +35,7 @@ function drawer({ kind = 'zeros', fan, fan_in: fanIn, fan_out: fanOut, bound }) 
   return kind.endsWith('_normal') ? () => normal() * Math.sqrt(2 / n) : () => uniform(Math.sqrt(6 / n));
 }
 
+const floats = (v, dims) => new ort.Tensor('float32', v, dims ?? [v.length]);
 function vector(tensors) {
   const last = tensors.at(-1);
   const v = new Float32Array(last.offset + last.size);
@@ -42,17 +43,22 @@ function vector(tensors) {
     const draw = drawer(t.init);
     for (let i = 0; i < t.size; i++) v[t.offset + i] = draw();
   }
-  return new ort.Tensor('float32', v, [v.length]);
+  return floats(v);
 }
 
 // The state: flat vectors that every step reads and returns.
 let state = { params: vector(manifest.parameters) };
 const count = state.params.data.length;
 for (const slot of manifest.slots ?? []) {
-  state[slot.name] = new ort.Tensor('float32', new Float32Array(count).fill(slot.init), [count]);
+  state[slot.name] = floats(new Float32Array(count).fill(slot.init));
 }
 if (manifest.statistics?.length) state.stats = vector(manifest.statistics);
-if (manifest.precision) state.loss_scale = new ort.Tensor('float32', [manifest.precision.loss_scale, 0, 0], [3]);
+if (manifest.precision) state.loss_scale = floats([manifest.precision.loss_scale, 0, 0]);
+if (manifest.average) { // it begins where the state does
+  state.average_params = state.params;
+  const moving = (manifest.statistics ?? []).reduce((n, t) => n + (t.frozen ? 0 : t.size), 0);
+  if (moving > 0) state.average_stats = floats(state.stats.data.slice(0, moving));
+}
 const hyper = Object.fromEntries(manifest.hyperparameters.map((h) => [h.name, h.default]));
 
 const patterns = Float32Array.from({ length: classes * pixels }, normal);
@@ -60,7 +66,7 @@ const draw = (n) => Array.from({ length: n }, () => Math.floor(random() * classe
 function imagesOf(labels) {
   const x = new Float32Array(labels.length * pixels);
   for (let i = 0; i < x.length; i++) x[i] = patterns[labels[Math.floor(i / pixels)] * pixels + (i % pixels)] + normal();
-  return new ort.Tensor('float32', x, [labels.length, ...size]);
+  return floats(x, [labels.length, ...size]);
 }
 // What the step takes: normalised images, or 8-bit ones that it normalises.
 function fed(images) {
@@ -76,7 +82,7 @@ function fed(images) {
 function targetsOf(labels) {
   const t = new Float32Array(labels.length * classes);
   labels.forEach((k, i) => { t[i * classes + k] = 1; });
-  return new ort.Tensor('float32', t, [labels.length, classes]);
+  return floats(t, [labels.length, classes]);
 }
 function noise() {
   const last = manifest.random.at(-1);
@@ -87,7 +93,7 @@ function noise() {
       v[r.offset + i] = r.keep ? (u < r.keep ? 1 / r.keep : 0) : u;
     }
   }
-  return new ort.Tensor('float32', v, [v.length]);
+  return floats(v);
 }
 function accuracy(logits, labels) {
   const best = (i) => {
@@ -98,30 +104,97 @@ function accuracy(logits, labels) {
 }
 
 const step = await ort.InferenceSession.create(join(here, 'step.onnx'), { executionProviders: ['cpu'] });
-const steps = Number(process.argv[2] ?? 20);
-for (let n = 0; n < steps; n++) {
+
+// The classes of a batch for step n, and what that step takes beside the state.
+function drawn(n) {
   const labels = draw(batch);
-  const feed = { images: fed(imagesOf(labels)), targets: targetsOf(labels), ...state };
+  const feed = { images: fed(imagesOf(labels)), targets: targetsOf(labels) };
   // The learning rate warms up over ten steps; rules that count get the number.
-  const scalars = { ...hyper, lr: hyper.lr * Math.min(1, (n + 1) / 10), step: n + 1 };
-  for (const port of step.inputMetadata) {
-    if (port.name in feed) continue;
-    if (port.name in hyper) feed[port.name] = new ort.Tensor('float32', [scalars[port.name]], []);
-    else if (port.name === 'noise') feed.noise = noise();
-    else { // what only some steps have: a teacher's logits, a sum of gradients
-      const n = port.shape.reduce((a, b) => a * b, 1);
-      feed[port.name] = new ort.Tensor('float32', new Float32Array(n), port.shape);
-    }
+  const scalars = { ...hyper, lr: hyper.lr * Math.min(1, (n + 1) / 10), step: n + 1, average_share: Math.max(0.1, 1 / (n + 1)) };
+  for (const name of step.inputNames) {
+    if (name in hyper) feed[name] = floats([scalars[name]], []);
+    else if (name === 'noise') feed.noise = noise();
+    // The logits of a teacher go here: this one finds all classes equal.
+    else if (name === 'teacher') feed.teacher = floats(new Float32Array(batch * classes), [batch, classes]);
   }
-  const out = await step.run(feed);
+  return { labels, feed };
+}
+
+// Runs the model and keeps the state that it returns.
+async function run(feed) {
+  const out = await step.run({ ...feed, ...state });
   state = Object.fromEntries(Object.keys(state).map((name) => [name, out[`${name}_out`]]));
-  console.log(`step ${n + 1} loss ${out.loss.data[0].toFixed(4)} accuracy ${accuracy(out.logits, labels).toFixed(3)}`);
+  return out;
+}
+
+// Takes step n, by the sum of the gradients of several batches if the files are
+// made for that.
+async function one(n) {
+  if (!manifest.accumulate) {
+    const { labels, feed } = drawn(n);
+    return [{ labels, out: await run(feed) }];
+  }
+  const before = state;
+  let gradients = floats(new Float32Array(count));
+  for (let left = Math.round(1 / hyper.gradient_weight) - 1; ; left--) {
+    const { labels, feed } = drawn(n);
+    const out = await run({ ...feed, gradients });
+    gradients = out.gradients_out;
+    if (left === 0) return [{ labels, out }];
+    // Only the last part's update counts; the statistics move with each.
+    state = 'stats' in state ? { ...before, stats: state.stats } : before;
+  }
+}
+
+// One tensor behind the other, with a first dimension that counts them.
+function stacked(tensors) {
+  const [{ data, dims, type }] = tensors;
+  const all = new data.constructor(data.length * tensors.length);
+  tensors.forEach((t, i) => all.set(t.data, i * data.length));
+  return new ort.Tensor(type, all, [tensors.length, ...dims]);
+}
+
+// Takes steps n, n + 1, … in one run: what each takes, stacked, and what each
+// gives.
+async function several(n, number) {
+  const batches = Array.from({ length: number }, (_, i) => drawn(n + i));
+  const feed = { steps: new ort.Tensor('int64', [BigInt(number)], [1]) };
+  for (const name in batches[0].feed) feed[name] = stacked(batches.map((b) => b.feed[name]));
+  const out = await run(feed);
+  return batches.map(({ labels }, i) => ({
+    labels,
+    out: {
+      loss: floats(out.loss.data.slice(i, i + 1)),
+      logits: floats(out.logits.data.slice(i * batch * classes, (i + 1) * batch * classes)),
+    },
+  }));
+}
+
+const steps = Number(process.argv[2] ?? 20);
+for (let taken = 0; taken < steps;) {
+  // A run of a model with a loop takes as many steps as it is told to.
+  for (const { labels, out } of await (manifest.loop ? several(taken, Math.min(4, steps - taken)) : one(taken))) {
+    taken++;
+    console.log(`step ${taken} loss ${out.loss.data[0].toFixed(4)} accuracy ${accuracy(out.logits, labels).toFixed(3)}`);
+  }
 }
 
 // eval.onnx takes the state as it is, and any number of images.
 const labels = draw(64);
+const images = imagesOf(labels);
 const evaluate = await ort.InferenceSession.create(join(here, 'eval.onnx'), { executionProviders: ['cpu'] });
-const feed = { images: imagesOf(labels) };
-for (const name of evaluate.inputNames) if (name in state) feed[name] = state[name];
-const { logits } = await evaluate.run(feed);
-console.log(`evaluation accuracy ${accuracy(logits, labels).toFixed(3)}`);
+async function evaluated(state) {
+  const feed = { images };
+  for (const name of evaluate.inputNames) if (name in state) feed[name] = state[name];
+  return accuracy((await evaluate.run(feed)).logits, labels).toFixed(3);
+}
+console.log(`evaluation accuracy ${await evaluated(state)}`);
+if (manifest.average) {
+  const average = { params: state.average_params };
+  if (state.stats) { // frozen ones, which have no average, come last
+    const all = state.stats.data.slice();
+    if (state.average_stats) all.set(state.average_stats.data);
+    average.stats = floats(all);
+  }
+  console.log(`evaluation of the average accuracy ${await evaluated(average)}`);
+}

@@ -51,6 +51,11 @@ if manifest["statistics"]:
     state["stats"] = vector(manifest["statistics"])
 if "precision" in manifest:
     state["loss_scale"] = np.array([manifest["precision"]["loss_scale"], 0, 0], np.float32)
+if "average" in manifest:  # it begins where the state does
+    state["average_params"] = state["params"]
+    moving = sum(t["size"] for t in manifest["statistics"] or [] if not t.get("frozen"))
+    if moving:
+        state["average_stats"] = state["stats"][:moving]
 hyper = {h["name"]: h["default"] for h in manifest["hyperparameters"]}
 
 patterns = rng.normal(0, 1, (classes, *size)).astype(np.float32)
@@ -78,30 +83,78 @@ def fed(x):
 
 
 step = ort.InferenceSession(os.path.join(here, "step.onnx"), providers=["CPUExecutionProvider"])
-outputs = [o.name for o in step.get_outputs()]
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-for n in range(steps):
+inputs, outputs = ([p.name for p in ports] for ports in (step.get_inputs(), step.get_outputs()))
+
+
+def drawn(n):
+    """The classes of a batch for step n, and what that step takes beside the state."""
     labels = rng.integers(0, classes, batch)
-    feed = {"images": fed(images_of(labels)), "targets": np.eye(classes, dtype=np.float32)[labels], **state}
+    feed = {"images": fed(images_of(labels)), "targets": np.eye(classes, dtype=np.float32)[labels]}
     # The learning rate warms up over ten steps; rules that count get the number.
     scalars = dict(hyper, lr=hyper["lr"] * min(1, (n + 1) / 10), step=n + 1)
-    for i in step.get_inputs():
-        if i.name in feed:
-            continue
-        if i.name in hyper:
-            feed[i.name] = np.array(scalars[i.name], np.float32)
-        elif i.name == "noise":
-            feed[i.name] = noise()
-        else:  # what only some steps have: a teacher's logits, a sum of gradients
-            feed[i.name] = np.zeros(i.shape, np.float32)
-    out = dict(zip(outputs, step.run(None, feed)))
+    scalars["average_share"] = max(0.1, 1 / (n + 1))
+    feed |= {name: np.array(scalars[name], np.float32) for name in hyper if name in inputs}
+    if "noise" in inputs:
+        feed["noise"] = noise()
+    if "teacher" in inputs:  # the logits of a teacher go here: this one finds all classes equal
+        feed["teacher"] = np.zeros((batch, classes), np.float32)
+    return labels, feed
+
+
+def run(feed):
+    """Runs the model and keeps the state that it returns."""
+    global state
+    out = dict(zip(outputs, step.run(None, {**feed, **state})))
     state = {name: out[name + "_out"] for name in state}
-    right = float((out["logits"].argmax(1) == labels).mean())
-    print(f"step {n + 1} loss {float(out['loss']):.4f} accuracy {right:.3f}", flush=True)
+    return out
+
+
+def one(n):
+    """Takes step n, by the sum of the gradients of several batches if the files are made for that."""
+    if "accumulate" not in manifest:
+        labels, feed = drawn(n)
+        return [(labels, run(feed))]
+    before, gradients = state, np.zeros_like(state["params"])
+    for left in reversed(range(round(1 / hyper["gradient_weight"]))):
+        labels, feed = drawn(n)
+        out = run({**feed, "gradients": gradients})
+        gradients = out["gradients_out"]
+        if left:  # only the last part's update counts; the statistics move with each
+            state.update({name: v for name, v in before.items() if name != "stats"})
+    return [(labels, out)]
+
+
+def several(n, count):
+    """Takes steps n, n + 1, … in one run: what each takes, stacked, and what each gives."""
+    batches = [drawn(n + i) for i in range(count)]
+    out = run({name: np.stack([feed[name] for _, feed in batches]) for name in batches[0][1]} | {"steps": np.array([count], np.int64)})
+    return [(labels, {name: out[name][i] for name in ("loss", "logits")}) for i, (labels, _) in enumerate(batches)]
+
+
+steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+taken = 0
+while taken < steps:
+    # A run of a model with a loop takes as many steps as it is told to.
+    for labels, out in several(taken, min(4, steps - taken)) if "loop" in manifest else one(taken):
+        taken += 1
+        right = float((out["logits"].argmax(1) == labels).mean())
+        print(f"step {taken} loss {float(out['loss']):.4f} accuracy {right:.3f}", flush=True)
 
 # eval.onnx takes the state as it is, and any number of images.
 labels = rng.integers(0, classes, 64)
+images = images_of(labels)
 evaluate = ort.InferenceSession(os.path.join(here, "eval.onnx"), providers=["CPUExecutionProvider"])
-feed = {i.name: state[i.name] for i in evaluate.get_inputs() if i.name in state}
-logits = evaluate.run(["logits"], {"images": images_of(labels), **feed})[0]
-print(f"evaluation accuracy {float((logits.argmax(1) == labels).mean()):.3f}")
+
+
+def accuracy(state):
+    feed = {i.name: state[i.name] for i in evaluate.get_inputs() if i.name in state}
+    return float((evaluate.run(["logits"], {"images": images, **feed})[0].argmax(1) == labels).mean())
+
+
+print(f"evaluation accuracy {accuracy(state):.3f}")
+if "average" in manifest:
+    average = {"params": state["average_params"]}
+    if "stats" in state:  # frozen ones, which have no average, come last
+        moved = state.get("average_stats", state["stats"][:0])
+        average["stats"] = np.concatenate([moved, state["stats"][len(moved):]])
+    print(f"evaluation of the average accuracy {accuracy(average):.3f}")

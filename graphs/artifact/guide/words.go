@@ -34,3 +34,6 @@ func options(o map[string]string) string {
 	}
 	return " (" + strings.Join(list, ", ") + ")"
 }
+
+// code sets a name in code.
+func code(name string) string { return "`" + name + "`" }
