@@ -50,7 +50,7 @@ library() { # NAME FUNCTIONS OBJECTS...: a library with the functions, those tha
 	g++ -shared -fPIC -pthread -o "$dir/$name" "$@" "$parts/missing.o" -Wl,-soname,"$name" $version $own
 }
 objects() { # PREFIX: those of our sources that begin so
-	find "$parts" -name "$1*.cc.o" | sort
+	find "$parts" -name "$1*.o" | sort
 }
 library "$cudart" "$(imports '^(cuda|__cuda)')" $(objects cudart) $(objects memory) $(objects fatbinary) $(objects decode) $(objects warp) $(objects select)
 library libcuda.so.1 "$(imports '^cu[A-Z]')" $(objects driver)

@@ -74,7 +74,7 @@ CUDNN_API const char *cudnnGetErrorString(int s) {
   }
 }
 CUDNN_API void cudnnGetLastErrorString(char *message, size_t size) {
-  if (size) snprintf(message, size, "the virtual cuDNN names its failures on standard error");
+  if (size) snprintf(message, size, "%s", lastFailure);
 }
 
 CUDNN_API int cudnnSetTensor4dDescriptor(Tensor *t, int format, int type, int n, int c, int h, int w) {

@@ -12,14 +12,16 @@ namespace virtualgpu __attribute__((visibility("hidden"))) {
 
 enum Status { success = 0, notInitialized = 1001, badParam = 2000, notSupported = 3000, executionFailed = 5000 };
 
+// lastFailure is what cudnnGetLastErrorString tells.
+inline thread_local char lastFailure[512];
+
 // fail prints why a call is refused and returns the status to refuse it with.
 __attribute__((format(printf, 2, 3))) inline Status fail(Status s, const char *format, ...) {
-  char text[512];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  vsnprintf(lastFailure, sizeof lastFailure, format, args);
   va_end(args);
-  fprintf(stderr, "virtual cuDNN: %s\n", text);
+  fprintf(stderr, "virtual cuDNN: %s\n", lastFailure);
   return s;
 }
 
