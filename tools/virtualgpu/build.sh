@@ -54,7 +54,7 @@ objects() { # PREFIX: those of our sources that begin so
 }
 library "$cudart" "$(imports '^(cuda|__cuda)')" $(objects cudart) $(objects memory) $(objects fatbinary) $(objects decode) $(objects warp) $(objects select)
 library libcuda.so.1 "$(imports '^cu[A-Z]')" $(objects driver)
-library "$(needed libcublas)" "$(imports '^cublas[A-KM-Z]')" $(objects cublas.)
+library "$(needed libcublas)" "$(imports '^cublas[A-KM-Z]')" $(objects cublas | grep -v cublaslt)
 library "$(needed libcublasLt)" "$(imports '^cublasLt')" $(objects cublaslt)
 library "$(needed libcurand)" "$(imports '^curand')" $(objects curand)
 library "$(needed libcufft)" "$(imports '^cufft')" $(objects cufft)
