@@ -46,7 +46,7 @@ library() { # NAME FUNCTIONS OBJECTS...: a library with the functions, those tha
 		version=-Wl,--version-script=$parts/version
 	fi
 	own=
-	[ "$name" = "$cudart" ] || own="-L$dir -l:$cudart -Wl,-rpath,\$ORIGIN"
+	[ "$name" = "$cudart" ] || own="-L$dir -Wl,--no-as-needed -l:$cudart -Wl,-rpath,\$ORIGIN"
 	g++ -shared -fPIC -pthread -o "$dir/$name" "$@" "$parts/missing.o" -Wl,-soname,"$name" $version $own
 }
 objects() { # PREFIX: those of our sources that begin so
