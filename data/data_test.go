@@ -302,7 +302,7 @@ target: {label_smoothing: {epsilon: 0.2}}
 	if got := len(drain(t, train)); got != 9 {
 		t.Errorf("%d more batches, want 9", got)
 	}
-	eval, err := NewEvalLoader(ctx, set.Test, r, 16)
+	eval, err := NewEvalLoader(ctx, set.Test, r, 16, false)
 	if err != nil {
 		t.Fatal(err)
 	}

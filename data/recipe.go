@@ -50,15 +50,15 @@ func trainingOptions(d *Dataset, r *recipe.Recipe) (LoaderOptions, error) {
 }
 
 // NewEvalLoader starts a loader that goes once through a subset in order,
-// with the recipe's preparation for evaluation and nothing else. The recipe
-// must be resolved.
-func NewEvalLoader(ctx context.Context, s *Subset, r *recipe.Recipe, batch int) (*Loader, error) {
+// with the recipe's preparation for evaluation and nothing else; bytes leaves the
+// images as 8-bit values for the model to normalise. The recipe must be resolved.
+func NewEvalLoader(ctx context.Context, s *Subset, r *recipe.Recipe, batch int, bytes bool) (*Loader, error) {
 	chain, err := r.BuildNormalise(s.Source.Size())
 	if err != nil {
 		return nil, err
 	}
 	return NewLoader(ctx, s, LoaderOptions{
-		Batch: batch, Chain: chain, Seed: r.Seed, Workers: r.Data.Workers,
+		Batch: batch, Chain: chain, Bytes: bytes, Seed: r.Seed, Workers: r.Data.Workers,
 		SkipBroken: r.Data.SkipBroken,
 	})
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -22,6 +23,7 @@ type Classifier struct {
 	classes int
 	columns int
 	batch   int
+	padTo   int // see PadTo
 	// probable tells that the output holds probabilities, not logits.
 	probable bool
 }
@@ -85,6 +87,16 @@ func (c *Classifier) Classes() int { return c.classes }
 // any. The methods take any number of images in either case.
 func (c *Classifier) Batch() int { return c.batch }
 
+// PadTo makes every run on a device one of n images, filled up with blank ones
+// where fewer are given: it plans anew for every other number, which takes longer
+// than the blank images do. On the CPU, or in a model that is fixed to a batch,
+// nothing changes. It is called before the first run.
+func (c *Classifier) PadTo(n int) {
+	if c.session.device {
+		c.padTo = n
+	}
+}
+
 // Input and Output describe the model's input and its first output.
 func (c *Classifier) Input() Port  { return c.input }
 func (c *Classifier) Output() Port { return c.output }
@@ -93,17 +105,17 @@ func (c *Classifier) Output() Port { return c.output }
 // n×K logits in memory of the caller's own. Of a model that gives
 // probabilities they are the logarithms, whose softmax is the same.
 func (c *Classifier) Logits(images []float32, n int) ([]float32, error) {
-	return c.logits(c.forward(), images, n)
+	return c.logits(c.forward(), Batch{Images: images}, n)
 }
 
-func (c *Classifier) logits(f *forward, images []float32, n int) ([]float32, error) {
+func (c *Classifier) logits(f *forward, b Batch, n int) ([]float32, error) {
 	if c.ranked() {
 		return nil, fmt.Errorf("%s: it gives the best %d classes only; the logits of all are needed", c.session.name, c.columns)
 	}
 	if c.pixels {
 		return nil, c.wantsPixels()
 	}
-	out, err := f.run(images, n)
+	out, err := f.runContext(context.Background(), b, n)
 	if err != nil || !c.probable {
 		return out, err
 	}
@@ -137,7 +149,7 @@ func (c *Classifier) Answer(ctx context.Context, images []float32, n int) (Answe
 		return Answers{}, c.wantsPixels()
 	}
 	f := c.forward()
-	values, err := f.runContext(ctx, images, n)
+	values, err := f.runContext(ctx, Batch{Images: images}, n)
 	return c.answers(f, values, n), err
 }
 
@@ -166,11 +178,11 @@ func (c *Classifier) ranked() bool { return len(c.session.outputs) == 2 }
 // Evaluate scores the batches as Evaluator.Evaluate does.
 func (c *Classifier) Evaluate(batches iter.Seq2[Batch, error]) (Score, error) {
 	f := c.forward()
-	return score(func(images []float32, n int) ([]float32, error) { return c.logits(f, images, n) }, batches)
+	return score(func(b Batch) ([]float32, error) { return c.logits(f, b, len(b.Labels)) }, batches)
 }
 
 func (c *Classifier) forward() *forward {
-	f := &forward{session: c.session, images: c.input, logits: c.output, image: c.image, classes: c.columns, batch: c.batch}
+	f := &forward{session: c.session, images: c.input, logits: c.output, image: c.image, classes: c.columns, batch: cmp.Or(c.batch, c.padTo)}
 	if c.ranked() {
 		f.rank = c.session.outputs[1].Name
 	}

@@ -225,6 +225,24 @@ func TestFindLibraryForCUDA(t *testing.T) {
 	}
 }
 
+// A device leaves the processor's cores to the loader, unless they run a part of
+// the model.
+func TestThreadCount(t *testing.T) {
+	all := DefaultThreads()
+	for _, c := range []struct {
+		o    Options
+		want int
+	}{
+		{Options{}, all}, {Options{Provider: lower.CPU}, all}, {Options{Threads: 3}, 3},
+		{Options{Provider: lower.CUDA}, 1}, {Options{Provider: lower.CUDA, Threads: 3}, 3},
+		{Options{Provider: lower.CUDA, CUDA: CUDA{Fallback: true}}, all},
+	} {
+		if got := c.o.ThreadCount(); got != c.want {
+			t.Errorf("%+v: %d threads, want %d", c.o, got, c.want)
+		}
+	}
+}
+
 func TestCUDASettings(t *testing.T) {
 	for _, c := range []struct {
 		CUDA
@@ -253,6 +271,10 @@ func TestPlace(t *testing.T) {
 		}
 		return set
 	}
+	bytes := build(lower.CPU).Eval
+	if err := (&artifact.Pixels{Scale: []float32{1, 1, 1}, Shift: []float32{0, 0, 0}}).Before(bytes); err != nil {
+		t.Fatal(err)
+	}
 	pool := &onnx.ModelProto{OpsetImport: []*onnx.OperatorSetIdProto{{Version: 22}}, Graph: &onnx.GraphProto{
 		Input: []*onnx.ValueInfoProto{onnx.TensorInfo("x", onnx.TensorProto_FLOAT, []int64{1, 1, 8, 8})},
 		Node:  []*onnx.NodeProto{{Name: "pool", OpType: "MaxPool", Input: []string{"x"}, Output: []string{"y"}}},
@@ -265,6 +287,7 @@ func TestPlace(t *testing.T) {
 	}{
 		{"step", build(lower.CUDA).Step, CUDA{}, "1", ""},
 		{"evaluation", build(lower.CPU).Eval, CUDA{}, "1", ""},
+		{"evaluation of 8-bit images", bytes, CUDA{}, "1", ""},
 		{"the CPU's step", build(lower.CPU).Step, CUDA{Fallback: true}, "", "FusedConv): the kernel refuses a convolution without an activation"},
 		{"newer", pool, CUDA{}, "", "1 of its 1 nodes have no kernel of provider cuda: pool (MaxPool): there is no kernel of its version 22"},
 		{"newer, with fallback", pool, CUDA{Fallback: true}, "", ""},

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/x448/float16"
 )
@@ -22,39 +23,55 @@ type forward struct {
 	// fixed are the inputs other than the images.
 	fixed map[string]*Tensor
 
-	padded []float32 // a last, partial batch of a fixed-batch model
-	half   []float16.Float16
-	out    []float32
-	ranks  []int64
+	// bound, if set, holds the fixed inputs already.
+	bound *binding
+
+	padded      []float32 // a last, partial batch of a fixed-batch model
+	paddedBytes []uint8
+	half        []float16.Float16
+	out         []float32
+	ranks       []int64
 }
 
-// run returns the logits, n×K, in memory that the next call overwrites.
-func (f *forward) run(images []float32, n int) ([]float32, error) {
-	return f.runContext(context.Background(), images, n)
+// run returns the logits of a batch of labelled images, n×K, in memory that the
+// next call overwrites.
+func (f *forward) run(b Batch) ([]float32, error) {
+	return f.runContext(context.Background(), b, len(b.Labels))
 }
 
-func (f *forward) runContext(ctx context.Context, images []float32, n int) ([]float32, error) {
+// runContext is run for n images.
+func (f *forward) runContext(ctx context.Context, b Batch, n int) ([]float32, error) {
 	size := f.image[0] * f.image[1] * f.image[2]
-	if n < 1 || len(images) != n*size {
+	if have := len(b.Images) + len(b.Bytes); n < 1 || have != n*size {
 		return nil, fmt.Errorf("%s: %d values given for %d images of %d×%d×%d, which have %d",
-			f.session.name, len(images), n, f.image[0], f.image[1], f.image[2], n*size)
+			f.session.name, have, n, f.image[0], f.image[1], f.image[2], n*size)
 	}
-	return f.chunks(n, func(at, end, chunk int, values []float32, ranks []int64) error {
-		part := images[at*size : end*size]
-		if len(part) < chunk*size {
-			if f.padded == nil {
-				f.padded = aligned(chunk * size)
-			}
-			copy(f.padded, part)
-			part = f.padded
+	return f.chunks(n, func(at, end, chunk int, values []float32, ranks []int64) (err error) {
+		var x *Tensor
+		if b.Bytes != nil {
+			x, err = WrapBytes(fill(&f.paddedBytes, b.Bytes[at*size:end*size], chunk*size), f.shape(chunk)...)
+		} else {
+			x, err = f.planes(fill(&f.padded, b.Images[at*size:end*size], chunk*size), chunk)
 		}
-		x, err := f.planes(part, chunk)
 		if err != nil {
 			return err
 		}
 		defer x.Close()
 		return f.chunk(ctx, x, chunk, values, ranks)
 	})
+}
+
+// fill returns values, behind which it puts as many zeros as make n, in room.
+func fill[T any](room *[]T, values []T, n int) []T {
+	if len(values) == n {
+		return values
+	}
+	if cap(*room) < n {
+		*room = make([]T, n)
+	}
+	full := (*room)[:n]
+	clear(full[copy(full, values):])
+	return full
 }
 
 // runPixels is runContext for pixels, n×h×w×C.
@@ -65,11 +82,7 @@ func (f *forward) runPixels(ctx context.Context, pixels []uint8, n, h, w int) ([
 			f.session.name, len(pixels), n, h, w, f.image[0], n*size)
 	}
 	return f.chunks(n, func(at, end, chunk int, values []float32, ranks []int64) error {
-		part := pixels[at*size : end*size]
-		if len(part) < chunk*size {
-			part = append(make([]uint8, 0, chunk*size), part...)[:chunk*size]
-		}
-		x, err := WrapBytes(part, int64(chunk), int64(h), int64(w), int64(f.image[0]))
+		x, err := WrapBytes(fill(&f.paddedBytes, pixels[at*size:end*size], chunk*size), int64(chunk), int64(h), int64(w), int64(f.image[0]))
 		if err != nil {
 			return err
 		}
@@ -81,6 +94,11 @@ func (f *forward) runPixels(ctx context.Context, pixels []uint8, n, h, w int) ([
 // chunks calls run for as many images at a time as the model takes, from at to
 // end, with the place for the values of chunk images.
 func (f *forward) chunks(n int, run func(at, end, chunk int, values []float32, ranks []int64) error) ([]float32, error) {
+	if f.batch == 0 && f.session.device {
+		// Every other number of images would be planned anew: a shorter batch at
+		// the end of many is filled up instead.
+		f.batch = n
+	}
 	chunk := n
 	if f.batch > 0 {
 		chunk = f.batch
@@ -108,15 +126,19 @@ func (f *forward) chunks(n int, run func(at, end, chunk int, values []float32, r
 
 // planes makes the input tensor of n images in the model's type.
 func (f *forward) planes(images []float32, n int) (*Tensor, error) {
-	shape := []int64{int64(n), int64(f.image[0]), int64(f.image[1]), int64(f.image[2])}
 	if f.images.Type != Float16 {
-		return WrapTensor(images, shape...)
+		return WrapTensor(images, f.shape(n)...)
 	}
 	half := f.halves(len(images))
 	for i, v := range images {
 		half[i] = float16.Fromfloat32(v)
 	}
-	return WrapHalves(half, shape...)
+	return WrapHalves(half, f.shape(n)...)
+}
+
+// shape is that of n images.
+func (f *forward) shape(n int) []int64 {
+	return []int64{int64(n), int64(f.image[0]), int64(f.image[1]), int64(f.image[2])}
 }
 
 func (f *forward) halves(n int) []float16.Float16 {
@@ -142,9 +164,6 @@ func (f *forward) chunk(ctx context.Context, x *Tensor, n int, values []float32,
 	}
 	defer y.Close()
 	in, out := map[string]*Tensor{f.images.Name: x}, map[string]*Tensor{f.logits.Name: y}
-	for name, t := range f.fixed {
-		in[name] = t
-	}
 	if f.rank != "" {
 		r, err := WrapInts(ranks, shape...)
 		if err != nil {
@@ -153,7 +172,13 @@ func (f *forward) chunk(ctx context.Context, x *Tensor, n int, values []float32,
 		defer r.Close()
 		out[f.rank] = r
 	}
-	if err := f.session.RunContext(ctx, in, out); err != nil {
+	if f.bound != nil {
+		err = f.bound.run(ctx, in, out)
+	} else {
+		maps.Copy(in, f.fixed)
+		err = f.session.RunContext(ctx, in, out)
+	}
+	if err != nil {
 		return err
 	}
 	for i, v := range half {

@@ -81,6 +81,62 @@ func TestStepNormalisesPixels(t *testing.T) {
 	}
 }
 
+// An evaluation that is given 8-bit images and normalises them answers, bit for
+// bit, what one answers that is given normalised ones, whatever the network and
+// the number of images.
+func TestEvaluationNormalisesPixels(t *testing.T) {
+	ortest.Open(t)
+	for model, size := range map[string]int{"resnet8": 8, "resnext29_4x64d": 8, "wrn10_1": 9, "amoebanet_b_1_16": 17} {
+		dir := ortest.Artifacts(t, artifact.Spec{Model: model, Config: models.Config{Classes: tinyClasses, Input: [3]int{3, size, size}},
+			Optimizer: "sgd", Batch: tinyBatch, Seed: 7})
+		norm, err := pixel.NewNormaliser([]float64{0.4914, 0.4822, 0.4465}, []float64{0.247, 0.2435, 0.2616})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scale, shift := norm.Affine()
+		floats, err := runtime.NewEvaluator(dir, runtime.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer floats.Close()
+		bytes, err := runtime.NewByteEvaluator(dir, &artifact.Pixels{Scale: scale, Shift: shift}, runtime.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer bytes.Close()
+		if floats.TakesBytes() || !bytes.TakesBytes() {
+			t.Errorf("TakesBytes: %v of normalised images, %v of 8-bit ones", floats.TakesBytes(), bytes.TakesBytes())
+		}
+		m, err := artifact.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, rng := m.InitialState(), newRand(3)
+		for _, n := range []int{1, 2, 5, 16} {
+			x := make([]uint8, n*3*size*size)
+			for i := range x {
+				x[i] = uint8(rng.IntN(256))
+			}
+			y := make([]float32, len(x))
+			norm.ApplyPlanes(y, x, pixel.Size{W: size, H: size, C: 3})
+			want, err := floats.Logits(t.Context(), state, runtime.Batch{Images: y}, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := bytes.Logits(t.Context(), state, runtime.Batch{Bytes: x}, n)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s, %d images: logits %v and %v, %v", model, n, got, want, err)
+			}
+		}
+		if _, err := bytes.Logits(t.Context(), state, runtime.Batch{Images: make([]float32, 3*size*size)}, 1); err == nil || !strings.Contains(err.Error(), "images: the tensor is of type float, the model wants uint8") {
+			t.Errorf("floats for bytes: %v", err)
+		}
+		if _, err := runtime.NewByteEvaluator(dir, &artifact.Pixels{Scale: scale[:1], Shift: shift[:1]}, runtime.Options{}); err == nil || !strings.Contains(err.Error(), artifact.EvalFile+": artifact: 1 scales and 1 shifts normalise images of 3 channels") {
+			t.Errorf("one channel for three: %v", err)
+		}
+	}
+}
+
 // Several steps in one run take 8-bit images as one step does.
 func TestManyStepsNormalisePixels(t *testing.T) {
 	ortest.Open(t)

@@ -108,7 +108,7 @@ func TestNetworks(t *testing.T) {
 			}
 			defer evaluator.Close()
 			const some = 3
-			want, err := evaluator.Logits(t.Context(), state, images[:some*3*c.size*c.size], some)
+			want, err := evaluator.Logits(t.Context(), state, runtime.Batch{Images: images[:some*3*c.size*c.size]}, some)
 			if err != nil {
 				t.Fatal(err)
 			}

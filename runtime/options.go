@@ -37,7 +37,7 @@ type Options struct {
 	Provider string
 	// CUDA are the options of provider cuda.
 	CUDA CUDA
-	// Threads work on one operator together; 0 means DefaultThreads.
+	// Threads work on one operator together; 0 means ThreadCount's choice.
 	Threads int
 	// Spinning keeps idle threads busy waiting for the next operator. That is
 	// a few percent faster on a machine of one's own, and far slower where
@@ -74,6 +74,24 @@ func CheckProvider(name string) error {
 	return nil
 }
 
+// device tells that the provider computes beside the processor, with memory of
+// its own.
+func (o Options) device() bool { return o.Provider == lower.CUDA }
+
+// ThreadCount returns the number of threads that a session works with. Unless
+// Threads says it, that is DefaultThreads; a device, to which they only hand
+// work, needs one, and leaves the others to the data loader, unless the CPU runs
+// what it cannot.
+func (o Options) ThreadCount() int {
+	switch {
+	case o.Threads > 0:
+		return o.Threads
+	case o.device() && !o.CUDA.Fallback:
+		return 1
+	}
+	return DefaultThreads()
+}
+
 // build makes the native options; the caller destroys them.
 func (o Options) build() (*ort.SessionOptions, error) {
 	if o.Threads < 0 {
@@ -90,12 +108,8 @@ func (o Options) build() (*ort.SessionOptions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
 	}
-	threads := o.Threads
-	if threads == 0 {
-		threads = DefaultThreads()
-	}
 	set := []error{
-		n.SetIntraOpNumThreads(threads),
+		n.SetIntraOpNumThreads(o.ThreadCount()),
 		n.SetInterOpNumThreads(1),
 		n.SetExecutionMode(ort.ExecutionModeSequential),
 		n.SetGraphOptimizationLevel(level),

@@ -29,6 +29,8 @@ type Session struct {
 	// has run before.
 	arena bool
 	ran   atomic.Bool
+	// device tells that it runs beside the processor, with memory of its own.
+	device bool
 	// softmax tells whether the first output comes out of a softmax.
 	softmax bool
 }
@@ -68,7 +70,7 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 	if _, ok := Opened(); !ok {
 		return nil, ErrNotOpen
 	}
-	s := &Session{name: name, metadata: map[string]string{}, arena: !o.NoArena}
+	s := &Session{name: name, metadata: map[string]string{}, arena: !o.NoArena, device: o.device()}
 	var err error
 	if s.inputs, s.outputs, err = ports(model); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

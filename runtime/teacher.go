@@ -394,7 +394,8 @@ func (t *Teacher) raw(ctx context.Context, rows, images []float32, n int) error 
 		m := min(chunk, n-at)
 		part := images[at*size : (at+m)*size]
 		run := m
-		if t.batch > 0 && m < chunk {
+		// A device plans anew for every other number of images.
+		if (t.batch > 0 || t.model.device) && m < chunk {
 			if t.padded == nil {
 				t.padded = aligned(chunk * size)
 			}

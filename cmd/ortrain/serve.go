@@ -18,7 +18,8 @@ func (e *environment) serve() *cli.Command {
 		Usage: "classify images over HTTP",
 		Description: `Answers POST /v1/classify with the most likely classes as JSON; also there are
 GET /v1/model, /healthz, /readyz and /metrics (Prometheus). Requests that
-arrive together run together. Ctrl-C or SIGTERM finishes what is in progress.
+arrive together run together; on provider cuda every run is of --batch images,
+blank ones included. Ctrl-C or SIGTERM finishes what is in progress.
 
   ortrain serve --onnx runs/demo/model.onnx
   ortrain serve --onnx runs/demo/model.onnx --provider cuda --batch 8

@@ -3,8 +3,10 @@ package artifact
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ortrain/ortrain/graphs/ir"
+	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
 // Pixels says that step.onnx takes 8-bit images and normalises them itself:
@@ -31,6 +33,45 @@ func (p *Pixels) check(channels int) error {
 			return fmt.Errorf("artifact: channel %d is normalised by scale %v and shift %v; they must be finite, the scale above 0", c, s, d)
 		}
 	}
+	return nil
+}
+
+// Before makes a model that takes normalised images, as eval.onnx does, take 8-bit
+// ones, which it then normalises as a step does. What follows stays as it is.
+func (p *Pixels) Before(m *onnx.ModelProto) error {
+	g := m.GetGraph()
+	at := slices.IndexFunc(g.GetInput(), func(v *onnx.ValueInfoProto) bool { return v.GetName() == Images })
+	if at < 0 {
+		return fmt.Errorf("artifact: it has no input %q to normalise", Images)
+	}
+	t := g.Input[at].GetType().GetTensorType()
+	dims := t.GetShape().GetDim()
+	if t.GetElemType() != int32(onnx.TensorProto_FLOAT) || len(dims) != 4 {
+		return fmt.Errorf("artifact: its input %q is not of float32 N×C×H×W", Images)
+	}
+	channels := int(dims[1].GetDimValue())
+	if err := p.check(channels); err != nil {
+		return err
+	}
+	t.ElemType = int32(onnx.TensorProto_UINT8)
+	const cast, scaled, normalised, scale, shift = "pixels", "pixels.scaled", "pixels.normalised", "pixels.scale", "pixels.shift"
+	for _, n := range g.Node {
+		for i, name := range n.Input {
+			if name == Images {
+				n.Input[i] = normalised
+			}
+		}
+	}
+	node := func(op string, inputs []string, output string, attributes ...*onnx.AttributeProto) *onnx.NodeProto {
+		return &onnx.NodeProto{Name: output, OpType: op, Input: inputs, Output: []string{output}, Attribute: attributes}
+	}
+	g.Node = append([]*onnx.NodeProto{
+		node("Cast", []string{Images}, cast, onnx.AttrInt("to", int64(onnx.TensorProto_FLOAT))),
+		node("Mul", []string{cast, scale}, scaled),
+		node("Add", []string{scaled, shift}, normalised),
+	}, g.Node...)
+	shape := []int64{int64(channels), 1, 1}
+	g.Initializer = append(g.Initializer, onnx.Floats(scale, shape, p.Scale), onnx.Floats(shift, shape, p.Shift))
 	return nil
 }
 

@@ -38,7 +38,9 @@ type Options struct {
 	// DefaultMaxPixels. It bounds the memory of one image to 3 to 8 bytes a
 	// pixel, and is checked before any of it is allocated.
 	MaxPixels int
-	// Batch is the most images that run at once; 0 means DefaultBatch.
+	// Batch is the most images that run at once; 0 means DefaultBatch. On a
+	// device every run is of so many, fewer being filled up with blank ones: see
+	// runtime.Classifier.PadTo.
 	Batch int
 }
 
@@ -99,6 +101,7 @@ func model(name string, network *runtime.Classifier, o Options) (*Model, error) 
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	m.workers.New = func() any { return new(worker) }
+	network.PadTo(o.Batch)
 	return m, nil
 }
 
@@ -188,6 +191,17 @@ func gather[T any](ctx context.Context, m *Model, items []T, input func(T) (*Inp
 		answers = append(answers, got...)
 	}
 	return answers, nil
+}
+
+// Warm runs the model on a blank image, so that one that cannot run is found
+// before anyone asks, and what a session does in its first run is done.
+func (m *Model) Warm(ctx context.Context) error {
+	h, w := m.geometry.size.H, m.geometry.size.W
+	if h == 0 || w == 0 { // a model of pixels that does not say what it makes of them
+		h, w = 224, 224
+	}
+	_, err := m.Images(ctx, image.NewGray(image.Rect(0, 0, w, h)))
+	return err
 }
 
 // Close waits for the runs that are going on and frees the session. Closing

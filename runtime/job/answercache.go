@@ -180,7 +180,7 @@ func (c *answerCache) fill(ctx context.Context, r *recipe.Recipe, d *data.Datase
 		note(fmt.Sprintf("%s: %d rows were damaged; computed anew", c.store.Path(), damaged))
 	}
 	note(fmt.Sprintf("computing the teacher's logits of %d images", lacking.Len()))
-	loader, err := data.NewEvalLoader(ctx, lacking, r, evalBatch)
+	loader, err := data.NewEvalLoader(ctx, lacking, r, evalBatch, false)
 	if err != nil {
 		return err
 	}

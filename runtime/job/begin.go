@@ -170,12 +170,11 @@ func (t *run) write(set *artifact.Set) error {
 // open makes the sessions and brings them to the checkpoint, if there is one.
 func (t *run) open(saved *runtime.Checkpoint) error {
 	dir := filepath.Join(t.cfg.Out, ArtifactsDir)
-	opts := sessions(t.recipe)
 	var err error
-	if t.trainer, err = runtime.NewTrainer(dir, opts); err != nil {
+	if t.trainer, err = runtime.NewTrainer(dir, sessions(t.recipe)); err != nil {
 		return t.lessMemory(err)
 	}
-	if t.evaluator, err = runtime.NewEvaluator(dir, opts); err != nil {
+	if err := t.openEvaluator(dir); err != nil {
 		return err
 	}
 	m := t.trainer.Manifest()

@@ -115,7 +115,7 @@ const evalBatch = 256
 // evaluate scores the held-out images with the given weights.
 func (t *run) evaluate(ctx context.Context, state *artifact.State) (runtime.Score, error) {
 	begun := time.Now()
-	loader, err := data.NewEvalLoader(ctx, t.held, t.recipe, evalBatch)
+	loader, err := data.NewEvalLoader(ctx, t.held, t.recipe, evalBatch, t.evaluator.TakesBytes())
 	if err != nil {
 		return runtime.Score{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/runtime"
+	"github.com/ortrain/ortrain/tricks/pixel"
 	"github.com/ortrain/ortrain/tricks/recipe"
 )
 
@@ -50,7 +51,7 @@ func batches(ctx context.Context, loader *data.Loader, progress func(done int)) 
 				return
 			}
 			n := b.Count
-			if !yield(runtime.Batch{Images: b.Images, Labels: b.Labels}, nil) {
+			if !yield(images(b), nil) {
 				return
 			}
 			if done += n; progress != nil {
@@ -58,6 +59,11 @@ func batches(ctx context.Context, loader *data.Loader, progress func(done int)) 
 			}
 		}
 	}
+}
+
+// images are a loader's batch as an evaluator takes it.
+func images(b *data.Batch) runtime.Batch {
+	return runtime.Batch{Images: b.Images, Bytes: b.Bytes, Labels: b.Labels}
 }
 
 // Evaluate scores a run or a classifier file on test images.
@@ -93,6 +99,7 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 	}
 
 	var score func(batches iter.Seq2[runtime.Batch, error]) (runtime.Score, error)
+	var state *artifact.State
 	var input [3]int
 	var classes, resize int
 	name := cmp.Or(c.ONNX, c.Weights.File)
@@ -102,16 +109,9 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		if err != nil {
 			return EvalResult{}, err
 		}
-		state, err := savedWeights(c.Run, c.Checkpoint, m)
-		if err != nil {
+		if state, err = savedWeights(c.Run, c.Checkpoint, m); err != nil {
 			return EvalResult{}, err
 		}
-		e, err := runtime.NewEvaluator(dir, opts)
-		if err != nil {
-			return EvalResult{}, err
-		}
-		defer e.Close()
-		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(state, b) }
 		input, classes, name = m.Model.Input, m.Model.Classes, c.Run
 	} else {
 		k, err := c.classifier(r, opts)
@@ -144,11 +144,21 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		return EvalResult{}, fmt.Errorf("%s takes %d×%d×%d images of %d classes; %s has %d×%d×%d images of %d classes",
 			name, input[0], input[1], input[2], classes, r.Data.Name, size.C, size.H, size.W, len(test.Source.Classes()))
 	}
+	bytes := false
+	if c.Run != "" {
+		e, err := c.evaluator(r, test.Source.Size(), opts)
+		if err != nil {
+			return EvalResult{}, err
+		}
+		defer e.Close()
+		bytes = e.TakesBytes()
+		score = func(b iter.Seq2[runtime.Batch, error]) (runtime.Score, error) { return e.Evaluate(state, b) }
+	}
 	batch := c.Batch
 	if batch < 1 {
 		batch = evalBatch
 	}
-	loader, err := data.NewEvalLoader(ctx, test, r, batch)
+	loader, err := data.NewEvalLoader(ctx, test, r, batch, bytes)
 	if err != nil {
 		return EvalResult{}, err
 	}
@@ -170,6 +180,16 @@ func Evaluate(ctx context.Context, c EvalConfig) (EvalResult, error) {
 		Model: name, Dataset: r.Data.Name, Images: int(s.Samples),
 		Top1: s.Accuracy(), Top5: float64(s.Top5) / n, Loss: s.MeanLoss(), Seconds: time.Since(begun).Seconds(),
 	}, nil
+}
+
+// evaluator opens the run's evaluation, which normalises images by the resolved
+// recipe where that leaves it to the network.
+func (c EvalConfig) evaluator(r *recipe.Recipe, size pixel.Size, opts runtime.Options) (*runtime.Evaluator, error) {
+	p, err := evaluationPixels(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return runtime.NewByteEvaluator(filepath.Join(c.Run, ArtifactsDir), p, opts)
 }
 
 // classifier opens the model file, or makes a model of the weights for images of
@@ -235,7 +255,7 @@ func readSaved(run, checkpoint string, m *artifact.Manifest) (*runtime.Checkpoin
 func overlay(d *recipe.Data, over recipe.Data) {
 	if over.Name != "" && over.Name != d.Name {
 		// Another data set brings its own files and normalisation.
-		*d = recipe.Data{Name: over.Name, Workers: d.Workers}
+		*d = recipe.Data{Name: over.Name, Workers: d.Workers, Images: d.Images}
 	}
 	if over.Dir != "" {
 		d.Dir = over.Dir

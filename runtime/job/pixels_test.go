@@ -6,12 +6,14 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/artifact/guide"
 	"github.com/ortrain/ortrain/runtime/job"
+	"github.com/ortrain/ortrain/runtime/metrics"
 	"github.com/ortrain/ortrain/runtime/ortest"
 )
 
@@ -60,6 +62,9 @@ func oneRunOfBothForms(t *testing.T, set string, common []string) {
 			t.Errorf("%s differs between the forms of images", name)
 		}
 	}
+	if a, b := evaluations(t, floats), evaluations(t, crossed); !reflect.DeepEqual(a, b) {
+		t.Errorf("the evaluations of floats are %v, of bytes %v", a, b)
+	}
 	other := t.TempDir()
 	if err := train(context.Background(), "float32", other, 3); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -69,6 +74,50 @@ func oneRunOfBothForms(t *testing.T, set string, common []string) {
 	}
 	if !bytes.Equal(read(t, floats, job.ModelFile), read(t, other, job.ModelFile)) {
 		t.Error("a run of floats that was resumed with bytes ends with another model")
+	}
+}
+
+// evaluations are what a run's evaluations found, after each epoch and at last.
+func evaluations(t *testing.T, run string) []float64 {
+	t.Helper()
+	rows, err := metrics.Read(filepath.Join(run, job.MetricsFile))
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("%d epochs: %v", len(rows), err)
+	}
+	var found []float64
+	for _, e := range rows {
+		found = append(found, e.TestLoss, e.TestAccuracy, e.TestTop5)
+	}
+	score, err := job.Evaluate(context.Background(), job.EvalConfig{Run: run, Batch: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(found, score.Loss, score.Top1, score.Top5)
+}
+
+// A search that judges 8-bit images finds the policy of one that judges normalised
+// ones.
+func TestSearchOfBytesAndOfFloats(t *testing.T) {
+	ortest.Open(t)
+	set, found := colours(t), map[string]*job.SearchResult{}
+	for _, form := range []string{"uint8", "float32"} {
+		res, err := job.Search(context.Background(), job.SearchConfig{Recipe: tinted(t, set, "epochs=1", "augment=[crop]", "data.images="+form),
+			Out: filepath.Join(t.TempDir(), "policy.yaml"), Folds: 2, Candidates: 3, Draws: 1, Images: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range res.Folds {
+			for i := range f.Top {
+				f.Top[i].Seconds = 0
+			}
+		}
+		for i := range res.Folds {
+			res.Folds[i].Plain.Seconds = 0
+		}
+		found[form] = res
+	}
+	if a, b := found["uint8"], found["float32"]; !reflect.DeepEqual(a.Policy, b.Policy) || !reflect.DeepEqual(a.Folds, b.Folds) {
+		t.Errorf("of bytes %+v, of floats %+v", a.Folds, b.Folds)
 	}
 }
 

@@ -36,7 +36,8 @@ func Predict(ctx context.Context, c PredictConfig) ([]Prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := classify.Open(c.ONNX, classify.Options{Runtime: o, Declared: c.Declared})
+	batch := min(len(c.Images), classify.DefaultBatch)
+	m, err := classify.Open(c.ONNX, classify.Options{Runtime: o, Declared: c.Declared, Batch: batch})
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +48,10 @@ func Predict(ctx context.Context, c PredictConfig) ([]Prediction, error) {
 	}
 	var out []Prediction
 	var bad []error
-	for at := 0; at < len(c.Images); at += classify.DefaultBatch {
+	for at := 0; at < len(c.Images); at += batch {
 		var files []string
 		var inputs []*classify.Input
-		for _, path := range c.Images[at:min(at+classify.DefaultBatch, len(c.Images))] {
+		for _, path := range c.Images[at:min(at+batch, len(c.Images))] {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}

@@ -107,7 +107,7 @@ func (s *savedRun) heldOut() (*data.Subset, string, error) {
 // otherwise as they are. Every iteration starts anew.
 func (s *savedRun) batches(ctx context.Context, set *data.Subset, n int, progress func(done int)) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
-		loader, err := data.NewEvalLoader(ctx, set, s.recipe, min(n, max(1, set.Len())))
+		loader, err := data.NewEvalLoader(ctx, set, s.recipe, min(n, max(1, set.Len())), false)
 		if err != nil {
 			yield(nil, err)
 			return

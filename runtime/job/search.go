@@ -239,7 +239,11 @@ func (s *searching) fold(ctx context.Context, k int, held *data.Subset) (SearchF
 	if err != nil {
 		return SearchFold{}, 0, err
 	}
-	e, err := runtime.NewEvaluator(dir, sessions(s.recipe))
+	p, err := s.pixels()
+	if err != nil {
+		return SearchFold{}, 0, err
+	}
+	e, err := runtime.NewByteEvaluator(dir, p, sessions(s.recipe))
 	if err != nil {
 		return SearchFold{}, 0, err
 	}
@@ -338,6 +342,20 @@ type judge struct {
 	images    *data.Subset
 }
 
+// pixels says how the judging network normalises the images, to which nothing is
+// done but what the chain does; nil where the chain normalises.
+func (s *searching) pixels() (*artifact.Pixels, error) {
+	chain, err := s.recipe.BuildAugment(s.data.Size)
+	if err != nil {
+		return nil, err
+	}
+	bytes, err := s.recipe.ByteImages(chain, nil)
+	if !bytes || err != nil {
+		return nil, err
+	}
+	return normalisation(chain), nil
+}
+
 // policyStep is the transform that follows a policy, with the defaults of
 // autoaugment, as train will have it.
 func policyStep(p policy.Policy) (pixel.Named, error) {
@@ -364,7 +382,7 @@ func (j judge) try(ctx context.Context, p policy.Policy) (SearchTrial, error) {
 	if err != nil {
 		return SearchTrial{}, err
 	}
-	loader, err := data.NewLoader(ctx, j.images, data.LoaderOptions{Batch: min(evalBatch, j.images.Len()), Epochs: j.Draws, Chain: chain, Seed: j.recipe.Seed, Workers: j.recipe.Data.Workers})
+	loader, err := data.NewLoader(ctx, j.images, data.LoaderOptions{Batch: min(evalBatch, j.images.Len()), Epochs: j.Draws, Chain: chain, Bytes: j.evaluator.TakesBytes(), Seed: j.recipe.Seed, Workers: j.recipe.Data.Workers})
 	if err != nil {
 		return SearchTrial{}, err
 	}

@@ -40,6 +40,9 @@ func Serve(ctx context.Context, c ServeConfig) (answered int64, err error) {
 		return 0, err
 	}
 	defer m.Close()
+	if err := m.Warm(ctx); err != nil {
+		return 0, err
+	}
 	c.Server.Model = m
 	s, err := serve.New(c.Server)
 	if err != nil {

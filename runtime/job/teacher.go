@@ -212,7 +212,7 @@ func (t *run) teacherLogits(ctx context.Context, s *supply, l lesson, n int) ([]
 	case t.recipe.Teacher.Self:
 		begun := time.Now()
 		defer func() { s.teacherWait += time.Since(begun) }()
-		return t.evaluator.Logits(ctx, t.aside.average, l.batch.Normalised(), l.batch.Count)
+		return t.evaluator.Logits(ctx, t.aside.average, images(l.batch), l.batch.Count)
 	}
 	return nil, nil
 }

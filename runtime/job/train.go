@@ -103,7 +103,7 @@ func (t *run) plan() Plan {
 		Parameters: m.ParamCount(), FLOPs: m.Model.FLOPs,
 		TrainImages: t.data.Train.Len(), TestImages: t.held.Len(),
 		Epochs: t.recipe.Epochs, StepsPerEpoch: t.perEpoch, Batch: t.recipe.Batch, Mixed: t.recipe.Precision.Mixed(),
-		Threads: threads(t.recipe.Threads), Workers: workers,
+		Threads: sessions(t.recipe).ThreadCount(), Workers: workers,
 		FirstEpoch: t.start.Epoch, FirstStep: t.start.Batch,
 		Library: fmt.Sprintf("%s (%s)", t.lib.Version, t.lib.Path), Out: t.cfg.Out,
 	}

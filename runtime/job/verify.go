@@ -171,7 +171,7 @@ func (v *Verification) compare(ctx context.Context, c VerifyConfig, run *savedRu
 		if err != nil {
 			return err
 		}
-		want, err := e.Logits(ctx, run.state, b.Images, b.Count)
+		want, err := e.Logits(ctx, run.state, runtime.Batch{Images: b.Images}, b.Count)
 		if err != nil {
 			return err
 		}

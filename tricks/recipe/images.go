@@ -25,10 +25,12 @@ func (r *Recipe) ByteImages(chain *pixel.Chain, mix *batch.Switch) (bool, error)
 	case r.Data.Images == ByteImages && name != "":
 		err := strict.Errorf("data.images", "%s leaves the normalisation to the step, but %s (%s) works on normalised images; remove one of the two", ByteImages, name, key)
 		return false, strict.Locate(err, r.file, r.lines)
-	case r.Data.Images == ByteImages:
-		return true, nil
-	case r.Data.Images == FloatImages:
-		return false, nil
 	}
-	return r.Provider != "cpu" && name == "", nil
+	return r.ByteEvaluation() && name == "", nil
+}
+
+// ByteEvaluation reports whether the images of an evaluation, which no trick
+// changes, reach the network as 8-bit values.
+func (r *Recipe) ByteEvaluation() bool {
+	return r.Data.Images == ByteImages || r.Data.Images != FloatImages && r.Provider != "cpu"
 }

@@ -109,10 +109,11 @@ type Data struct {
 	// means the data set's own.
 	Mean []float64 `yaml:"mean,flow"`
 	Std  []float64 `yaml:"std,flow"`
-	// Images says in which form training images reach the step: "float32",
-	// normalised by the loader; "uint8", which the step normalises, a quarter of
-	// the bytes on the way to a device; or "auto" (also the meaning of nothing),
-	// uint8 where the provider is a device and no trick needs normalised images.
+	// Images says in which form images reach the step and the evaluation:
+	// "float32", normalised by the loader; "uint8", which their graphs normalise,
+	// a quarter of the bytes on the way to a device; or "auto" (also the meaning
+	// of nothing), uint8 where the provider is a device and no trick needs
+	// normalised images.
 	// It does not change the numbers.
 	Images string `yaml:"images,omitempty"`
 	// Workers is the number of loader workers; 0 means one per core. It does
