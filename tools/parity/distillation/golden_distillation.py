@@ -11,21 +11,18 @@ everything else enters. The cases' losses are written as PyTorch users write
 them, not as ours is built.
 """
 
-import argparse
 import json
 import os
 import sys
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import formula  # noqa: E402
+import golden_file  # noqa: E402
 from golden_resnet20 import build  # noqa: E402
 
-PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/distillation.safetensors"))
 NET, BATCH, SALT = dict(depth=8, option="B"), 4, 23
 TENSORS = ("conv1.weight", "layer1.0.bn1.weight", "layer1.0.bn1.bias", "layer2.0.conv1.weight",
            "layer3.0.shortcut.0.weight", "linear.weight", "linear.bias")
@@ -75,22 +72,8 @@ def make():
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--check", action="store_true")
-    args = p.parse_args()
-    tensors, meta = make()
-    if not args.check:
-        save_file(tensors, PATH, meta | {"torch": torch.__version__})
-        os.chmod(PATH, 0o644)
-        print(f"{PATH}: {os.path.getsize(PATH) / 2**10:.0f} KiB, {len(tensors)} tensors")
-        return
-    with safe_open(PATH, "pt") as f:
-        old = {k: f.get_tensor(k) for k in f.keys()}
-        same = {k: v for k, v in f.metadata().items() if k != "torch"} == meta
-    ok = same and old.keys() == tensors.keys() and all(
-        torch.allclose(old[k], v, rtol=1e-6, atol=1e-7) for k, v in tensors.items())
-    print(f"{PATH}: {'as computed' if ok else 'DIFFERS'}")
-    sys.exit(not ok)
+    args = golden_file.parser().parse_args()
+    sys.exit(not golden_file.finish(golden_file.path("distillation"), *make(), args.check))
 
 
 if __name__ == "__main__":

@@ -17,31 +17,28 @@ For each network, in the order of its parameters (metadata NAME.names):
     NAME.losses       of the steps
     NAME.logits       of the first
     NAME.largest      max|g| of each parameter's first gradient
-    NAME.sample       SAMPLES of its elements, number word("sample." + PARAMETER, i) mod n
-    NAME.project      PROJECTIONS numbers ⟨g, p⟩/√n, p = draw("project.k." + PARAMETER)
+    NAME.sample       SAMPLES of its elements (sampled.py)
+    NAME.project      its projections (sampled.py)
     NAME.moved        SAMPLES elements of what the steps of SGD (RATE, momentum
                       0.9, decay 1e-4) added to it, the same ones
     NAME.stats        SAMPLES elements of each running statistic after them (NAME.statnames)
 """
 
-import argparse
 import os
 import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import families
 import formula
+import golden_file
 import networks
+from sampled import CLASSES, project, sample, start
 
-PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/families.safetensors"))
-LARGE_PATH = PATH.replace("families", "families_large")
-PROJECTIONS, SAMPLES, CLASSES, STEPS, RATE = 2, 8, 10, 3, 0.01
+SAMPLES, STEPS, RATE = 8, 3, 0.01
 
 FIFTY, EIGHTEEN, EIGHT = (3, 4, 6, 3), (2, 2, 2, 2), (1, 1, 1)
 # name: (constructor, size, batch, salt). Those of 50 layers are compared in their first
@@ -82,18 +79,7 @@ def build(name, dtype):
     make, size, _, _ = (NETWORKS | LARGE)[name]
     model = make(size)
     bottleneck = hasattr(model, "layer1") and hasattr(model.layer1[0], "conv3")
-    state = {}
-    for k, v in model.state_dict().items():
-        if k.endswith("num_batches_tracked"):
-            continue
-        t = formula.state_tensor(k, tuple(v.shape))
-        if bottleneck and k.endswith("bn2.weight"):
-            t = t * np.float32(4)
-        elif bottleneck and k.endswith("bn3.weight"):
-            t = t * np.float32(0.25)
-        state[k] = torch.from_numpy(t)
-    model.load_state_dict(state, strict=False)
-    return model.to(dtype).train()
+    return start(model, bottleneck, dtype)
 
 
 def noise(step, dtype):
@@ -111,16 +97,6 @@ def loss_of(model, name, salt, step, dtype):
     families.draws = noise(step, dtype)
     logits = model(images)
     return model.loss(logits, targets) if hasattr(model, "loss") else F.cross_entropy(logits, targets), logits
-
-
-def sample(name, t):
-    index = formula.words(f"sample.{name}", SAMPLES) % np.uint64(t.numel())
-    return t.flatten()[torch.from_numpy(index.astype(np.int64))].float()
-
-
-def project(name, g):
-    g = g.flatten().numpy()
-    return torch.tensor([formula.draws(f"project.{k}.{name}", g.shape) @ g / np.sqrt(g.size) for k in range(PROJECTIONS)])
 
 
 def run(name, dtype):
@@ -151,10 +127,10 @@ def make(name):
     out = {
         "losses": torch.tensor(losses), "logits": logits.float(),
         "largest": torch.stack([g.abs().max() for g in grads.values()]).float(),
-        "sample": torch.stack([sample(k, g) for k, g in grads.items()]),
+        "sample": torch.stack([sample(k, g, SAMPLES) for k, g in grads.items()]),
         "project": torch.stack([project(k, g) for k, g in grads.items()]).float(),
-        "moved": torch.stack([sample(k, v) for k, v in moved.items()]),
-        "stats": torch.stack([sample(k, v) for k, v in stats.items()]),
+        "moved": torch.stack([sample(k, v, SAMPLES) for k, v in moved.items()]),
+        "stats": torch.stack([sample(k, v, SAMPLES) for k, v in stats.items()]),
     }
     _, size, n, salt = (NETWORKS | LARGE)[name]
     meta = {"salt": str(salt), "batch": str(n), "size": str(size), "parameters": str(sum(g.numel() for g in grads.values())),
@@ -162,20 +138,6 @@ def make(name):
     if name in LARGE:
         meta["rounded"] = f"{worst:.2e}"
     return {f"{name}.{k}": v.contiguous() for k, v in out.items()}, {f"{name}.{k}": v for k, v in meta.items()}
-
-
-def margin(name, salt):
-    """How many times the float32 error the ReLU input nearest to zero is, in the first step."""
-    inputs, relu = [], F.relu
-    F.relu = lambda x, inplace=False: (inputs.append(x.detach().clone()), relu(x))[1]
-    try:
-        with torch.no_grad():
-            for dtype in (torch.float64, torch.float32):
-                loss_of(build(name, dtype), name, salt, 0, dtype)
-    finally:
-        F.relu = relu
-    half = len(inputs) // 2
-    return min((a.abs().min() / (a - b).square().mean().sqrt()).item() for a, b in zip(inputs[:half], inputs[half:]))
 
 
 def check_libraries():
@@ -228,38 +190,24 @@ def check_libraries():
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--check", action="store_true")
-    p.add_argument("--search", type=int, metavar="N")
+    p = golden_file.parser(search=True)
     p.add_argument("--large", action="store_true")
     p.add_argument("names", nargs="*")
     args = p.parse_args()
     args.names = args.names or list(LARGE if args.large else NETWORKS)
-    path = LARGE_PATH if args.large else PATH
     if args.search:
         for name in args.names:
-            found = sorted(((margin(name, s), s) for s in range(args.search)), reverse=True)
-            print(name, [f"salt {s}: {m:.2f}" for m, s in found[:3]], flush=True)
+            golden_file.search(name, args.search, lambda salt: golden_file.margin(lambda dtype: loss_of(build(name, dtype), name, salt, 0, dtype)))
         return
     if not args.large:
         check_libraries()
-    tensors, meta = {}, {"torch": torch.__version__}
+    tensors, meta = {}, {}
     for name in args.names:
         t, m = make(name)
         tensors |= t
         meta |= m
-    if not args.check:
-        save_file(tensors, path, meta)
-        os.chmod(path, 0o644)
-        print(f"{path}: {os.path.getsize(path) / 2**20:.2f} MiB, {len(tensors)} tensors")
-        return
-    with safe_open(path, "pt") as f:
-        old = {k: f.get_tensor(k) for k in f.keys()}
-        same = {k: v for k, v in f.metadata().items() if k != "torch"}
-    ok = old.keys() == tensors.keys() and same == {k: v for k, v in meta.items() if k != "torch"} and all(
-        torch.allclose(old[k], v, rtol=1e-5, atol=1e-7) for k, v in tensors.items())
-    print(f"{path}: {'as computed' if ok else 'DIFFERS'}")
-    sys.exit(not ok)
+    path = golden_file.path("families_large" if args.large else "families")
+    sys.exit(not golden_file.finish(path, tensors, meta, args.check, golden_file.near(1e-5)))
 
 
 if __name__ == "__main__":

@@ -12,29 +12,24 @@ branch (bn2 of basic blocks, bn3 of bottlenecks) has the small scale.
 The gradients would fill 300 MB, so each is stored as
 
     NAME.largest.PARAMETER   max|g|
-    NAME.sample.PARAMETER    SAMPLES elements, number word("sample." + PARAMETER, i) mod n
-    NAME.project.PARAMETER   PROJECTIONS numbers ⟨g, p⟩/√n, p = draw("project.k." + PARAMETER)
+    NAME.sample.PARAMETER    SAMPLES elements (sampled.py)
+    NAME.project.PARAMETER   projections (sampled.py)
     NAME.grad.PARAMETER      all of it, if it has at most WHOLE elements
-
-An error e anywhere in g moves a projection by about |e|₂/√(3n).
 """
 
-import argparse
 import os
 import sys
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import formula
+import golden_file
 import networks
+from sampled import CLASSES, project, sample, start
 
-PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/networks.safetensors"))
-PROJECTIONS, SAMPLES, WHOLE, CLASSES = 2, 32, 128, 10
+SAMPLES, WHOLE = 32, 128
 
 # name: (network, options, size, batch, salt)
 NETWORKS = {
@@ -46,25 +41,10 @@ NETWORKS = {
 }
 
 
-
-
 def build(name, dtype):
     network, options, size, _, _ = NETWORKS[name]
     model = networks.build(network, CLASSES, size, **options)
-    bottleneck = network == "resnet50"
-    state = {}
-    for k, v in model.state_dict().items():
-        if k.endswith("num_batches_tracked"):
-            continue
-        t = formula.state_tensor(k, tuple(v.shape))
-        # formula.py makes bn2 small; in a bottleneck bn3 ends the branch.
-        if bottleneck and k.endswith("bn2.weight"):
-            t = t * np.float32(4)
-        elif bottleneck and k.endswith("bn3.weight"):
-            t = t * np.float32(0.25)
-        state[k] = torch.from_numpy(t)
-    model.load_state_dict(state, strict=False)
-    return model.to(dtype).train()
+    return start(model, network == "resnet50", dtype)
 
 
 def loss_of(model, name, salt, dtype):
@@ -72,17 +52,6 @@ def loss_of(model, name, salt, dtype):
     images, targets = (torch.from_numpy(a).to(dtype) for a in formula.batch(salt, 0, n, CLASSES, size))
     logits = model(images)
     return F.cross_entropy(logits, targets), logits
-
-
-def project(name, g):
-    g = g.flatten().numpy()
-    return torch.tensor([formula.draws(f"project.{k}.{name}", g.shape) @ g / np.sqrt(g.size)
-                         for k in range(PROJECTIONS)])
-
-
-def sample(name, g):
-    index = formula.words(f"sample.{name}", SAMPLES) % np.uint64(g.numel())
-    return g.flatten()[torch.from_numpy(index.astype(np.int64))].float()
 
 
 def make(name):
@@ -102,7 +71,7 @@ def make(name):
     for k, g in grads.items():
         out[f"{name}.project.{k}"] = project(k, g)
         out[f"{name}.largest.{k}"] = g.abs().max()
-        out[f"{name}.sample.{k}"] = sample(k, g)
+        out[f"{name}.sample.{k}"] = sample(k, g, SAMPLES)
         if g.numel() <= WHOLE:
             out[f"{name}.grad.{k}"] = g.float()
     for k, v in stats.items():
@@ -112,21 +81,6 @@ def make(name):
     meta = {f"{name}.salt": str(salt), f"{name}.batch": str(n), f"{name}.size": str(size),
             f"{name}.parameters": str(sum(g.numel() for g in grads.values()))}
     return {k: v.contiguous() for k, v in out.items()}, meta
-
-
-def margin(name, salt):
-    """How many times the float32 error the ReLU input nearest to zero is."""
-    inputs, relu = [], F.relu
-    F.relu = lambda x, inplace=False: (inputs.append(x.clone()), relu(x))[1]
-    try:
-        with torch.no_grad():
-            for dtype in (torch.float64, torch.float32):
-                loss_of(build(name, dtype), name, salt, dtype)
-    finally:
-        F.relu = relu
-    half = len(inputs) // 2
-    return min((a.abs().min() / (a - b).square().mean().sqrt()).item()
-               for a, b in zip(inputs[:half], inputs[half:]))
 
 
 def check_torchvision():
@@ -147,34 +101,20 @@ def check_torchvision():
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--check", action="store_true")
-    p.add_argument("--search", type=int, metavar="N")
+    p = golden_file.parser(search=True)
     p.add_argument("names", nargs="*", default=list(NETWORKS))
     args = p.parse_args()
     if args.search:
         for name in args.names:
-            found = sorted(((margin(name, s), s) for s in range(args.search)), reverse=True)
-            print(name, [f"salt {s}: {m:.2f}" for m, s in found[:3]], flush=True)
+            golden_file.search(name, args.search, lambda salt: golden_file.margin(lambda dtype: loss_of(build(name, dtype), name, salt, dtype)))
         return
     check_torchvision()
-    tensors, meta = {}, {"torch": torch.__version__}
+    tensors, meta = {}, {}
     for name in args.names:
         t, m = make(name)
         tensors |= t
         meta |= m
-    if not args.check:
-        save_file(tensors, PATH, meta)
-        os.chmod(PATH, 0o644)
-        print(f"{PATH}: {os.path.getsize(PATH) / 2**20:.2f} MiB, {len(tensors)} tensors")
-        return
-    with safe_open(PATH, "pt") as f:
-        old = {k: f.get_tensor(k) for k in f.keys()}
-        same = {k: v for k, v in f.metadata().items() if k != "torch"}
-    ok = old.keys() == tensors.keys() and same == {k: v for k, v in meta.items() if k != "torch"} and all(
-        torch.allclose(old[k], v, rtol=1e-6, atol=1e-7) for k, v in tensors.items())
-    print(f"{PATH}: {'as computed' if ok else 'DIFFERS'}")
-    sys.exit(not ok)
+    sys.exit(not golden_file.finish(golden_file.path("networks"), tensors, meta, args.check))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ biases are excluded from decay. It holds the tensors' names, shapes and kinds
 as well.
 """
 
-import argparse
 import json
 import math
 import os
@@ -35,14 +34,12 @@ import sys
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import formula  # noqa: E402
+import golden_file  # noqa: E402
 
 STEPS = 20
-PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/optimizers.safetensors"))
 
 # name: (shape, kind); the last tensor with more than one dimension is the classifier.
 TENSORS = {
@@ -326,11 +323,9 @@ def trajectory(c):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true")
-    args = parser.parse_args()
+    args = golden_file.parser().parse_args()
     tensors, meta = {}, {
-        "torch": torch.__version__, "steps": str(STEPS),
+        "steps": str(STEPS),
         "tensors": json.dumps([{"name": k, "shape": list(s), "kind": kind} for k, (s, kind) in TENSORS.items()]),
         "cases": json.dumps(CASES)}
     for name, c in CASES.items():
@@ -341,18 +336,8 @@ def main():
         moved = np.abs(tensors[f"{a}@{STEPS}"] - start).max()
         near = min((np.abs(tensors[f"{a}@{STEPS}"] - tensors[f"{b}@{STEPS}"]).max(), b) for b in CASES if b != a)
         print(f"{a}: moves by {moved:.3f}, is {near[0]:.1e} from {near[1]}")
-    if not args.check:
-        save_file(tensors, PATH, meta)
-        os.chmod(PATH, 0o644)
-        print(f"{PATH}: {os.path.getsize(PATH) / 1024:.0f} KiB, {len(tensors)} tensors")
-        return
-    with safe_open(PATH, "np") as f:
-        old = {k: f.get_tensor(k) for k in f.keys()}
-        same = {k: v for k, v in f.metadata().items() if k != "torch"}
-    ok = same == {k: v for k, v in meta.items() if k != "torch"} and old.keys() == tensors.keys() and all(
-        np.allclose(old[k], v, rtol=1e-9, atol=1e-12) for k, v in tensors.items())
-    print(f"{PATH}: {'as computed' if ok else 'DIFFERS'}")
-    sys.exit(not ok)
+    tensors = {k: torch.from_numpy(v) for k, v in tensors.items()}
+    sys.exit(not golden_file.finish(golden_file.path("optimizers"), tensors, meta, args.check, golden_file.near(1e-9, 1e-12)))
 
 
 if __name__ == "__main__":

@@ -17,21 +17,18 @@ It prints how far the half gradients are from the true ones, each tensor by its
 Euclidean norm: what another implementation of mixed precision may be off too.
 """
 
-import argparse
 import os
 import sys
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import formula
+import golden_file
 from golden_resnet20 import build
 
 SCALE = 1024.0
-PATH = os.path.relpath(os.path.join(os.path.dirname(__file__), "../../../testdata/golden/mixed_precision.safetensors"))
 
 # prefix of the tensors: (network, batch, salt of the images)
 NETWORKS = {
@@ -69,10 +66,8 @@ def distances(got, want):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--check", action="store_true")
-    args = p.parse_args()
-    tensors, meta = {}, {"torch": torch.__version__, "scale": str(SCALE)}
+    args = golden_file.parser().parse_args()
+    tensors, meta = {}, {"scale": str(SCALE)}
     for prefix, (net, n, salt) in NETWORKS.items():
         truth = step(net, n, salt, torch.float64)
         single = step(net, n, salt, torch.float32)
@@ -85,18 +80,9 @@ def main():
         images, targets = formula.batch(salt, 0, n)
         meta |= {prefix + "batch": str(n), prefix + "salt": str(salt),
                  prefix + "sha256.images": formula.digest([images]), prefix + "sha256.targets": formula.digest([targets])}
-    if args.check:
-        with safe_open(PATH, "pt") as f:
-            old = {k: f.get_tensor(k) for k in f.keys()}
-            same = {k: v for k, v in f.metadata().items() if k != "torch"} == {k: v for k, v in meta.items() if k != "torch"}
-        # Another machine's kernels round elsewhere.
-        close = old.keys() == tensors.keys() and all(
-            (old[k] - v).norm() <= (0.1 if ".half." in k else 1e-5) * v.norm() for k, v in tensors.items())
-        print(f"{PATH}: {'as computed' if close and same else 'DIFFERS'}")
-        sys.exit(not (close and same))
-    save_file(tensors, PATH, meta)
-    os.chmod(PATH, 0o644)
-    print(f"{PATH}: {os.path.getsize(PATH) / 2**20:.2f} MiB, {len(tensors)} tensors")
+    # Another machine's kernels round elsewhere.
+    close = lambda name, old, new: (old - new).norm() <= (0.1 if ".half." in name else 1e-5) * new.norm()
+    sys.exit(not golden_file.finish(golden_file.path("mixed_precision"), tensors, meta, args.check, close))
 
 
 if __name__ == "__main__":
