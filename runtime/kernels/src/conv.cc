@@ -79,6 +79,11 @@ struct Geometry {
     return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src(images), any_weights(), dst(images), strides, dilations, before, after},
             attr(), cpu()};
   }
+  // gradient describes one of the convolution's gradients.
+  template <class G>
+  typename G::primitive_desc gradient(size_t images) const {
+    return {{dnnl::algorithm::convolution_direct, src(images), any_weights(), dst(images), strides, dilations, before, after}, attr(), cpu(), forward(images)};
+  }
   // range returns how many images to work on at a time: so few that what
   // follows finds the result in the cache, unless the weights would then be
   // read from memory again and again.
@@ -103,8 +108,15 @@ struct Geometry {
 // objects of one thread, whose addresses are set for each use.
 class Primitive {
  public:
+  using Arguments = std::vector<std::pair<int, memory::desc>>;
+  // of makes the primitive of kind P that pd describes. Its addresses are given
+  // in the order of its arguments.
+  template <class P>
+  static std::unique_ptr<Primitive> of(const typename P::primitive_desc &pd, const Arguments &arguments) {
+    return std::make_unique<Primitive>(P(pd), pd, arguments);
+  }
   template <class PD>
-  Primitive(const dnnl::primitive &p, const PD &pd, std::vector<std::pair<int, memory::desc>> arguments)
+  Primitive(const dnnl::primitive &p, const PD &pd, const Arguments &arguments)
       : primitive_(p), stream_(cpu()), scratch_(pd.scratchpad_desc().get_size() / sizeof(float) + 16) {
     for (auto &a : arguments) {
       memories_.emplace_back(a.second, cpu(), nullptr);
@@ -130,6 +142,13 @@ class Primitive {
   std::vector<memory> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
+
+// agree notes how a kernel's primitives arrange the weights, which are brought
+// into that form once for all of them.
+void agree(memory::desc &all, const memory::desc &one) {
+  if (all.is_zero()) all = one;
+  else if (all != one) throw std::runtime_error("oneDNN arranges the weights by the batch");
+}
 
 void reorder(const memory::desc &from, const float *x, const memory::desc &to, float *y) {
   serial();
@@ -179,13 +198,10 @@ class Conv : public Kernel {
  public:
   explicit Conv(const Attributes &a) : g_(a), statistics_(a.integer("statistics") != 0) {
     serial();
-    auto pd = g_.forward(1);
-    weights_ = pd.weights_desc();
     slots_.prepare(g_.n, g_.range(), g_.threads, [&](size_t n) {
       auto pd = g_.forward(n);
-      if (pd.weights_desc() != weights_) throw std::runtime_error("oneDNN arranges the weights by the batch");
-      return std::make_unique<Primitive>(dnnl::convolution_forward(pd), pd,
-                                         std::vector<std::pair<int, memory::desc>>{{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DST, g_.dst(n)}});
+      agree(weights_, pd.weights_desc());
+      return Primitive::of<dnnl::convolution_forward>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DST, g_.dst(n)}});
     });
   }
   void run(Call &call) override {
@@ -230,17 +246,10 @@ class ConvGradInput : public Kernel {
  public:
   explicit ConvGradInput(const Attributes &a) : g_(a), sums_(a.integer("sums") != 0) {
     serial();
-    auto describe = [&](size_t n) {
-      return dnnl::convolution_backward_data::primitive_desc(
-          {dnnl::algorithm::convolution_direct, g_.src(n), g_.any_weights(), g_.dst(n), g_.strides, g_.dilations, g_.before, g_.after},
-          Geometry::attr(), cpu(), g_.forward(n));
-    };
-    weights_ = describe(1).weights_desc();
     slots_.prepare(g_.n, g_.range(), g_.threads, [&](size_t n) {
-      auto pd = describe(n);
-      if (pd.weights_desc() != weights_) throw std::runtime_error("oneDNN arranges the weights by the batch");
-      return std::make_unique<Primitive>(dnnl::convolution_backward_data(pd), pd,
-                                         std::vector<std::pair<int, memory::desc>>{{DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DIFF_SRC, g_.src(n)}});
+      auto pd = g_.gradient<dnnl::convolution_backward_data>(n);
+      agree(weights_, pd.weights_desc());
+      return Primitive::of<dnnl::convolution_backward_data>(pd, {{DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DIFF_SRC, g_.src(n)}});
     });
   }
   void run(Call &call) override {
@@ -289,13 +298,9 @@ class ConvGradWeight : public Kernel {
     parts_ = std::min(g_.threads, g_.n);
     for (size_t t = 0; t < parts_; t++) {
       size_t n = g_.n * (t + 1) / parts_ - g_.n * t / parts_;
-      dnnl::convolution_backward_weights::primitive_desc pd(
-          {dnnl::algorithm::convolution_direct, g_.src(n), g_.any_weights(), g_.dst(n), g_.strides, g_.dilations, g_.before, g_.after},
-          Geometry::attr(), cpu(), g_.forward(n));
-      if (t == 0) weights_ = pd.diff_weights_desc();
-      else if (pd.diff_weights_desc() != weights_) throw std::runtime_error("oneDNN arranges the weights by the batch");
-      primitives_.push_back(std::make_unique<Primitive>(dnnl::convolution_backward_weights(pd), pd,
-          std::vector<std::pair<int, memory::desc>>{{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_DIFF_WEIGHTS, weights_}}));
+      auto pd = g_.gradient<dnnl::convolution_backward_weights>(n);
+      agree(weights_, pd.diff_weights_desc());
+      primitives_.push_back(Primitive::of<dnnl::convolution_backward_weights>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_DIFF_WEIGHTS, weights_}}));
     }
   }
   void run(Call &call) override {
