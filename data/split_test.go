@@ -84,32 +84,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-func TestStats(t *testing.T) {
-	size := pixel.Size{W: 2, H: 1, C: 3}
-	m, err := NewMemory(size, []string{"x"}, []uint8{
-		0, 51, 255, 255, 51, 255, // image 0
-		0, 51, 255, 255, 153, 255, // image 1
-		9, 9, 9, 9, 9, 9, // left out
-	}, []int{0, 0, 0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mean, std, err := Stats(Some(m, []uint32{1, 0}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Green: 0.2 three times and 0.6 once, mean 0.3, deviation √0.03.
-	for c, want := range [][2]float64{{0.5, 0.5}, {0.3, math.Sqrt(0.03)}, {1, 0}} {
-		if math.Abs(mean[c]-want[0]) > 1e-12 || math.Abs(std[c]-want[1]) > 1e-12 {
-			t.Errorf("channel %d: %v, %v, want %v", c, mean[c], std[c], want)
-		}
-	}
-	if _, _, err := Stats(&Subset{Source: m}); err == nil {
-		t.Error("statistics of nothing")
-	}
-}
-
-// numbers lists a subset's images.
+// listed lists a subset's images.
 func listed(s *Subset) []int { return slices.Collect(s.All()) }
 
 // A set so large that several cores index it.

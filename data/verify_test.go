@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,5 +203,26 @@ func TestSummarise(t *testing.T) {
 	p := s.Colours.PCA
 	if d := p.Values[0] - 3*std*std; d < -0.005 || d > 0.005 || p.Values[1] > 1e-4 {
 		t.Errorf("components %+v", p)
+	}
+}
+
+// TestMoments: what is counted has the exact mean and deviation, of the
+// population.
+func TestMoments(t *testing.T) {
+	for _, c := range []struct {
+		counts    map[uint8]uint64
+		mean, std float64
+	}{
+		{map[uint8]uint64{0: 2, 255: 2}, 0.5, 0.5},
+		{map[uint8]uint64{51: 3, 153: 1}, 0.3, math.Sqrt(0.03)},
+		{map[uint8]uint64{255: 7}, 1, 0},
+	} {
+		var levels [256]uint64
+		for v, n := range c.counts {
+			levels[v] = n
+		}
+		if mean, std := moments(&levels); math.Abs(mean-c.mean) > 1e-12 || math.Abs(std-c.std) > 1e-12 {
+			t.Errorf("%v: %v, %v, want %v, %v", c.counts, mean, std, c.mean, c.std)
+		}
 	}
 }

@@ -29,14 +29,14 @@ func TestOpenOnce(t *testing.T) {
 
 func TestExamine(t *testing.T) {
 	lib := ortest.Open(t)
-	r := runtime.Examine("")
+	r := runtime.Examine("", "")
 	if r.Library != lib || r.Problem != "" || len(r.Candidates) == 0 || r.Threads < 1 || r.CPU == "" {
 		t.Errorf("report %+v", r)
 	}
 	if !slices.Contains(r.Providers, "CPUExecutionProvider") {
 		t.Errorf("providers %v", r.Providers)
 	}
-	r = runtime.Examine("/no/such/library.so")
+	r = runtime.Examine("", "/no/such/library.so")
 	if r.Problem == "" || len(r.Candidates) != 1 || r.Providers != nil {
 		t.Errorf("report %+v", r)
 	}

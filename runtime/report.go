@@ -32,14 +32,10 @@ type Report struct {
 	Threads int `json:"threads"`
 }
 
-// Examine looks for the library as FindLibrary does, but goes through every
+// Examine looks for the library as FindLibraryFor does, but goes through every
 // place and reports on each file. It loads libraries that look fit, and so
 // should run in a process that has not opened one, as a diagnosis does.
-func Examine(explicit string) Report { return ExamineFor("", explicit) }
-
-// ExamineFor is Examine for a library with an execution provider, as
-// FindLibraryFor looks for.
-func ExamineFor(provider, explicit string) Report {
+func Examine(provider, explicit string) Report {
 	s := newSearch().with(provider)
 	r := Report{
 		Pinned: PinnedVersion, Minimum: MinVersion,

@@ -25,9 +25,6 @@ type Layout struct {
 	Validation, Test string
 }
 
-// Divided tells whether training and other images are in folders of their own.
-func (l Layout) Divided() bool { return l.Test != "" }
-
 // The usual names of the parts' folders, best first.
 var (
 	trainNames      = []string{"train", "training"}

@@ -15,15 +15,6 @@ func translate(f func(*walker), ops ...string) {
 	}
 }
 
-// Operators lists the operators that can be imported.
-func Operators() []string {
-	var names []string
-	for op := range translations {
-		names = append(names, op)
-	}
-	return names
-}
-
 func init() {
 	translate(conv, "Conv")
 	translate(gemm, "Gemm")

@@ -20,14 +20,6 @@ func Window(stride, pad int) ConvAttr {
 	}
 }
 
-// Depthwise returns the attributes of a convolution that filters each of the
-// given channels by itself, with padding that keeps the size at stride 1.
-func Depthwise(channels, kernel, stride, dilation int) ConvAttr {
-	a := Window(stride, (kernel-1)/2*dilation)
-	a.Dilation, a.Groups = [2]int{dilation, dilation}, channels
-	return a
-}
-
 // Depthwise reports whether the convolution of C channels by w has one filter
 // for each channel.
 func (a ConvAttr) Depthwise(w Shape) bool {

@@ -80,7 +80,7 @@ func (d *Diagnosis) deviceProblem() error {
 // the usual search), runs a training step on it as e says, and reads every data
 // set in dataDir, or in the usual places. It opens the library in this process.
 func Diagnose(e Execution, dataDir string) *Diagnosis {
-	d := &Diagnosis{Report: runtime.ExamineFor(e.Provider, e.Library), Decoder: decode.Decoder(), Provider: e.Provider, Device: e.CUDA.Device}
+	d := &Diagnosis{Report: runtime.Examine(e.Provider, e.Library), Decoder: decode.Decoder(), Provider: e.Provider, Device: e.CUDA.Device}
 	if d.Library.Path != "" && (e.Provider == lower.CUDA || exists(filepath.Join(filepath.Dir(d.Library.Path), runtime.CUDAProviderFile))) {
 		d.CUDA = runtime.ExamineCUDA(d.Library)
 	}

@@ -3,11 +3,7 @@
 // into the training graph by graphs/optimizer, under the same names.
 package optimizer
 
-import (
-	"fmt"
-
-	"github.com/ortrain/ortrain/tricks"
-)
+import "github.com/ortrain/ortrain/tricks"
 
 // Rule holds the defaults of a rule for the recipe's own keys.
 type Rule struct {
@@ -33,12 +29,4 @@ func Lookup(name string) (r Rule, ok bool) {
 		r.Momentum = value(*r.Momentum)
 	}
 	return r, ok
-}
-
-// String is what the rule does without being told.
-func (r Rule) String() string {
-	if r.Momentum == nil {
-		return fmt.Sprintf("weight_decay %g", r.WeightDecay)
-	}
-	return fmt.Sprintf("momentum %g, weight_decay %g", *r.Momentum, r.WeightDecay)
 }
