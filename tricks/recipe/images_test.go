@@ -10,19 +10,19 @@ import (
 
 func TestByteImages(t *testing.T) {
 	for _, c := range []struct {
-		settings string
-		want     bool
-		problem  string
+		settings         string
+		want, evaluation bool
+		problem          string
 	}{
-		{"", false, ""},
-		{"provider=cuda", true, ""},
-		{"provider=cuda data.images=float32", false, ""},
-		{"provider=cuda augment=[crop,cutout]", false, ""},
-		{"provider=cuda data.images=auto mix=[mixup]", false, ""},
-		{"provider=cuda mix=[cutmix,ricap] augment=[crop,mirror,autoaugment]", true, ""},
-		{"data.images=uint8", true, ""},
-		{"data.images=uint8 augment=[crop,cutout]", false, "cutout (augment) works on normalised images"},
-		{"data.images=uint8 mix=[cutmix,mixup]", false, "mixup (mix) works on normalised images"},
+		{"", false, false, ""},
+		{"provider=cuda", true, true, ""},
+		{"provider=cuda data.images=float32", false, false, ""},
+		{"provider=cuda augment=[crop,cutout]", false, true, ""},
+		{"provider=cuda data.images=auto mix=[mixup]", false, true, ""},
+		{"provider=cuda mix=[cutmix,ricap] augment=[crop,mirror,autoaugment]", true, true, ""},
+		{"data.images=uint8", true, true, ""},
+		{"data.images=uint8 augment=[crop,cutout]", false, true, "cutout (augment) works on normalised images"},
+		{"data.images=uint8 mix=[cutmix,mixup]", false, true, "mixup (mix) works on normalised images"},
 	} {
 		r := recipe.Default()
 		for _, s := range strings.Fields("augment=[crop,mirror] data.mean=[0.5,0.5,0.5] data.std=[0.2,0.2,0.2] " + c.settings) {
@@ -45,6 +45,9 @@ func TestByteImages(t *testing.T) {
 		got, err := r.ByteImages(chain, mix)
 		if got != c.want || (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 			t.Errorf("%q: %v, %v", c.settings, got, err)
+		}
+		if got := r.ByteEvaluation(); got != c.evaluation {
+			t.Errorf("%q: evaluated as bytes: %v", c.settings, got)
 		}
 	}
 	r := recipe.Default()
