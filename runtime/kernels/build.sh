@@ -23,6 +23,6 @@ mkdir -p "$out"
 # -march=native: the library is built where it runs.
 "$cxx" -std=c++17 -O3 -march=native -ffast-math -fno-finite-math-only -fPIC -shared -fvisibility=hidden -fopenmp \
 	-Wall -Wextra -Wno-missing-field-initializers "${flags[@]}" "-I$headers" \
-	"$root"/runtime/kernels/src/*.cc -o "$out/libortrain_kernels.so.tmp" -ldnnl
+	"$root"/runtime/kernels/{common,src}/*.cc -o "$out/libortrain_kernels.so.tmp" -ldnnl
 mv "$out/libortrain_kernels.so.tmp" "$out/libortrain_kernels.so"
 echo "built $out/libortrain_kernels.so"

@@ -194,7 +194,7 @@ class Slots {
 
 // ConvForward: x, w and perhaps s → conv(x, w) + s, and perhaps the mean and biased
 // variance of every channel. w is O×I×kh×kw.
-class Conv : public Kernel {
+class Conv {
  public:
   explicit Conv(const Attributes &a) : g_(a), statistics_(a.integer("statistics") != 0) {
     serial();
@@ -204,7 +204,7 @@ class Conv : public Kernel {
       return Primitive::of<dnnl::convolution_forward>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DST, g_.dst(n)}});
     });
   }
-  void run(Call &call) override {
+  void run(Call &call) {
     if (g_.block == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -242,7 +242,7 @@ class Conv : public Kernel {
 // perhaps Σg and Σg·(x − mean) of every channel: y is the output of the
 // rectifier that made the convolution's input, x the input of the batch norm
 // before that, mean its mean.
-class ConvGradInput : public Kernel {
+class ConvGradInput {
  public:
   explicit ConvGradInput(const Attributes &a) : g_(a), sums_(a.integer("sums") != 0) {
     serial();
@@ -252,7 +252,7 @@ class ConvGradInput : public Kernel {
       return Primitive::of<dnnl::convolution_backward_data>(pd, {{DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DIFF_SRC, g_.src(n)}});
     });
   }
-  void run(Call &call) override {
+  void run(Call &call) {
     if (g_.block == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -291,7 +291,7 @@ class ConvGradInput : public Kernel {
 
 // ConvGradWeight: dy, x → dw O×I×kh×kw. Every thread sums over its own images;
 // the threads' sums are added in order.
-class ConvGradWeight : public Kernel {
+class ConvGradWeight {
  public:
   explicit ConvGradWeight(const Attributes &a) : g_(a) {
     serial();
@@ -303,7 +303,7 @@ class ConvGradWeight : public Kernel {
       primitives_.push_back(Primitive::of<dnnl::convolution_backward_weights>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_DIFF_WEIGHTS, weights_}}));
     }
   }
-  void run(Call &call) override {
+  void run(Call &call) {
     const float *dy = call.input(0), *x = call.input(1);
     float *dw = call.output(0, g_.w_plain);
     size_t size = weights_.get_size() / sizeof(float);
@@ -332,9 +332,9 @@ class ConvGradWeight : public Kernel {
   std::vector<std::unique_ptr<Primitive>> primitives_;
 };
 
-Definition conv("ConvForward", make_kernel<Conv>, 3, 2, 3, 1);
-Definition conv_grad_input("ConvGradInput", make_kernel<ConvGradInput>, 6, 2, 3, 1);
-Definition conv_grad_weight("ConvGradWeight", make_kernel<ConvGradWeight>, 2, 2, 1, 1);
+Operator<Conv> conv("ConvForward", 3, 2, 3, 1);
+Operator<ConvGradInput> conv_grad_input("ConvGradInput", 6, 2, 3, 1);
+Operator<ConvGradWeight> conv_grad_weight("ConvGradWeight", 2, 2, 1, 1);
 
 }  // namespace
 }  // namespace ortrain

@@ -18,7 +18,7 @@ enum Code : int64_t { kAdd, kSub, kMul, kDiv, kMax, kMin, kNeg, kSqrt, kAbs, kSi
 // made of runs; instructions write the following ones, each once. Outputs name
 // the registers to store. Each instruction works on a few hundred elements at a
 // time, so that what lies between two of them never leaves the nearest cache.
-class Elementwise : public Kernel {
+class Elementwise {
  public:
   explicit Elementwise(const Attributes &a) {
     size_ = size_t(a.integer("size"));
@@ -59,7 +59,7 @@ class Elementwise : public Kernel {
     for (size_t k = 0; k < results_.size(); k++) from_[results_[k]] = int(k);
   }
 
-  void run(Call &call) override {
+  void run(Call &call) {
     std::vector<const float *> in;
     for (size_t i = 0; i < inputs_; i++) in.push_back(call.input(i));
     std::vector<float *> out;
@@ -137,7 +137,7 @@ class Elementwise : public Kernel {
   std::vector<int> from_;  // register → output, −1 for none
 };
 
-Definition elementwise("Elementwise", make_kernel<Elementwise>, 16, 1, 8, 1);
+Operator<Elementwise> elementwise("Elementwise", 16, 1, 8, 1);
 
 }  // namespace
 }  // namespace ortrain

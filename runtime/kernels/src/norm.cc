@@ -39,10 +39,10 @@ void each(Call &call, const Shape &s, const F &f) {
 }
 
 // Statistics: x → mean, biased variance of every channel.
-class Statistics : public Kernel {
+class Statistics {
  public:
   explicit Statistics(const Attributes &a) : s_(a) {}
-  void run(Call &call) override {
+  void run(Call &call) {
     if (s_.block == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -63,10 +63,10 @@ class Statistics : public Kernel {
 
 // Norm: x, mean, variance, γ, β and perhaps r →
 // act(γ·(x − mean)/√(variance + eps) + β + r).
-class Norm : public Kernel {
+class Norm {
  public:
   explicit Norm(const Attributes &a) : s_(a), eps_(a.number("eps")), relu_(a.integer("relu") != 0) {}
-  void run(Call &call) override {
+  void run(Call &call) {
     if (s_.block == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -112,10 +112,10 @@ class Norm : public Kernel {
 // dx, dγ, dβ and perhaps g. The gradient that reaches the norm is
 // g = [y > 0]·(dy + a): y is the output of a rectifier behind the norm, a a
 // gradient that has arrived by another way. Given sums are those of g.
-class NormGrad : public Kernel {
+class NormGrad {
  public:
   explicit NormGrad(const Attributes &a) : s_(a), eps_(a.number("eps")) {}
-  void run(Call &call) override {
+  void run(Call &call) {
     if (s_.block == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -199,9 +199,9 @@ class NormGrad : public Kernel {
   float eps_;
 };
 
-Definition statistics("Statistics", make_kernel<Statistics>, 1, 1, 2, 2);
-Definition norm("Norm", make_kernel<Norm>, 6, 5, 1, 1);
-Definition norm_grad("NormGrad", make_kernel<NormGrad>, 9, 5, 4, 3);
+Operator<Statistics> statistics("Statistics", 1, 1, 2, 2);
+Operator<Norm> norm("Norm", 6, 5, 1, 1);
+Operator<NormGrad> norm_grad("NormGrad", 9, 5, 4, 3);
 
 }  // namespace
 }  // namespace ortrain

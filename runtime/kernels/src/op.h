@@ -1,6 +1,5 @@
 // What every operator of the library is made of: a view of a call's inputs and
-// outputs, the session's threads, temporary memory, and a base class that
-// turns a kernel into ONNX Runtime's table of functions.
+// outputs, the session's threads, temporary memory.
 //
 // All tensors are float32. Maps are in channel blocks, N×C/B×H×W×B, declared
 // with the plain shape N×C×H×W. Shapes are static and arrive as attributes, so
@@ -15,30 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "onnxruntime_c_api.h"
+#include "../common/definition.h"
 
 namespace ortrain {
-
-// The version of the operators' contract; graphs/lower and this library must
-// agree on it.
-constexpr const char *kDomain = "ai.ortrain";
-
-// Attributes reads a node's attributes when its kernel is made.
-class Attributes {
- public:
-  Attributes(const OrtApi *api, const OrtKernelInfo *info) : api_(api), info_(info) {}
-  int64_t integer(const char *name) const;
-  float number(const char *name) const;
-  // ints returns a list of exactly n integers, or of any length for n = 0.
-  std::vector<int64_t> ints(const char *name, size_t n) const;
-  size_t inputs() const;
-  size_t outputs() const;
-
- private:
-  void check(OrtStatus *status, const char *name) const;
-  const OrtApi *api_;
-  const OrtKernelInfo *info_;
-};
 
 // Call is one execution of a kernel.
 class Call {
@@ -83,29 +61,21 @@ class Call {
   std::vector<void *> temporaries_;
 };
 
-// Kernel is one node's operator.
-class Kernel {
- public:
-  virtual ~Kernel() = default;
-  virtual void run(Call &call) = 0;
-};
-
-// Definition is an operator as ONNX Runtime sees it.
-struct Definition : OrtCustomOp {
-  using Make = std::unique_ptr<Kernel> (*)(const Attributes &);
-  // required of the inputs and outputs must be given.
-  Definition(const char *name, Make make, size_t inputs, size_t required_inputs, size_t outputs, size_t required_outputs);
-  const char *name;
-  Make make;
-  size_t n_inputs, n_required_inputs, n_outputs, n_required_outputs;
-};
-
-// definitions lists every operator of the library.
-std::vector<Definition *> &definitions();
-
+// Operator adds K under a name; required of its inputs and outputs must
+// be given.
 template <class K>
-std::unique_ptr<Kernel> make_kernel(const Attributes &a) {
-  return std::make_unique<K>(a);
-}
+struct Operator : Definition {
+  Operator(const char *name, size_t inputs, size_t required_inputs, size_t outputs, size_t required_outputs)
+      : Definition(name, nullptr, make, run, release, floats(inputs), required_inputs, floats(outputs), required_outputs) {}
+
+ private:
+  static std::vector<Type> floats(size_t n) { return std::vector<Type>(n, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT); }
+  static void *make(const Attributes &a) { return new K(a); }
+  static void run(void *kernel, const OrtApi *api, OrtKernelContext *context) {
+    Call call(api, context);
+    static_cast<K *>(kernel)->run(call);
+  }
+  static void release(void *kernel) { delete static_cast<K *>(kernel); }
+};
 
 }  // namespace ortrain

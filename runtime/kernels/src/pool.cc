@@ -10,7 +10,7 @@ namespace {
 
 // MaxPoolGrad: dy, x → dx. Of equal largest elements of a window the first in
 // row-major order gets all of the gradient; padding never wins.
-class MaxPoolGrad : public Kernel {
+class MaxPoolGrad {
  public:
   explicit MaxPoolGrad(const Attributes &a) {
     dims_ = a.ints("shape", 4);
@@ -22,7 +22,7 @@ class MaxPoolGrad : public Kernel {
     units_ = size_t(dims_[0] * dims_[1] / block_);
     if (block_ != 8 && block_ != 16) throw std::runtime_error("blocks must have 8 or 16 channels");
   }
-  void run(Call &call) override {
+  void run(Call &call) {
     if (block_ == 16) compute<16>(call);
     else compute<8>(call);
   }
@@ -68,7 +68,7 @@ class MaxPoolGrad : public Kernel {
   size_t threads_, units_;
 };
 
-Definition max_pool_grad("MaxPoolGrad", make_kernel<MaxPoolGrad>, 2, 2, 1, 1);
+Operator<MaxPoolGrad> max_pool_grad("MaxPoolGrad", 2, 2, 1, 1);
 
 }  // namespace
 }  // namespace ortrain
