@@ -12,13 +12,14 @@ SOURCES := cmd data graphs runtime tools tricks
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-cuda build kernels demo test vet format lint bench soak parity deploy-check web-test readme clean tools-go
+.PHONY: help setup setup-cuda build kernels kernels-cuda demo test vet format lint bench soak parity deploy-check web-test readme clean tools-go
 
 help:
 	@echo 'make setup   fetch ONNX Runtime into .cache/, unless a fitting one is installed'
 	@echo 'make setup-cuda  fetch ONNX Runtime with the CUDA provider into .cache/ (250 MB, needs pip)'
 	@echo 'make build   bin/ortrain'
 	@echo 'make kernels build the optional kernel library (needs g++ and oneDNN: apt-get install libdnnl-dev)'
+	@echo 'make kernels-cuda  the same for the CUDA provider (needs g++, and pip for 140 MB of NVIDIA'"'"'s compiler; no GPU)'
 	@echo 'make demo    set-up, build, and train ResNet-8 on MNIST into runs/demo (2 to 3 minutes)'
 	@echo 'make test    set-up, formatting, vet, and every test'
 	@echo 'make lint    staticcheck'
@@ -48,6 +49,9 @@ setup-cuda: tools-go
 # Optional: training works without it, and is faster with it.
 kernels: tools-go
 	@GO='$(GO)' runtime/kernels/build.sh
+
+kernels-cuda: tools-go
+	@GO='$(GO)' runtime/kernels/cuda/build.sh
 
 build: tools-go
 	$(GOBUILD) -o bin/ortrain ./cmd/ortrain

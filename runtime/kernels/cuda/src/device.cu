@@ -1,0 +1,5 @@
+// The kernels of the library, in one module.
+#include "layout.cuh"
+#include "norm.cuh"
+#include "pool.cuh"
+#include "update.cuh"
