@@ -97,8 +97,9 @@ func init() {
 }
 
 // inHalf lists the operators here that compute in float16 if their values are.
-// The others are chains, of which float16 would round every link.
-var inHalf = []string{"Sigmoid", "HardSigmoid", "Clip", "ClipGrad"}
+// The others are chains, of which float16 would round every link, or need a slope
+// steeper than float16 has (ClipGrad).
+var inHalf = []string{"Sigmoid", "HardSigmoid", "Clip"}
 
 // elementwise registers an operator on tensors of one shape for both layouts.
 func elementwise(kind string, emit func(e *Emitter, n *ir.Node, in []string, out string)) {
@@ -106,7 +107,7 @@ func elementwise(kind string, emit func(e *Emitter, n *ir.Node, in []string, out
 		emit(e, n, e.inputs(n), e.out(n.Out[0]))
 		return true
 	}})
-	register(kind, form{name: "blocked", rank: worse(-1), emit: func(e *Emitter, n *ir.Node) bool {
+	blocked := func(e *Emitter, n *ir.Node) bool {
 		if !e.anyBlocked(n) {
 			return false
 		}
@@ -116,7 +117,9 @@ func elementwise(kind string, emit func(e *Emitter, n *ir.Node, in []string, out
 		}
 		emit(e, n, in, e.outBlk(n.Out[0]))
 		return true
-	}})
+	}
+	register(kind, form{name: "blocked", rank: worse(-1), emit: blocked})
+	registerLast(kind, slices.Contains(inHalf, kind), blocked)
 }
 
 // one emits a single ONNX node.

@@ -16,7 +16,8 @@ func init() {
 		e.batchNormGrad(n)
 		return true
 	}})
-	register("ReluGrad", form{name: "step", half: true, emit: func(e *Emitter, n *ir.Node) bool {
+	// Not in float16, which has no number as large as the slope.
+	register("ReluGrad", form{name: "step", emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Mul", []string{e.in(n.In[0]), e.reluMask(n.In[1])}, []string{e.out(n.Out[0])})
 		return true
 	}})
