@@ -8,6 +8,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortrain/ortrain/graphs/kernels"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
@@ -78,9 +79,13 @@ const disableFallback = "session.disable_cpu_ep_fallback"
 
 // place refuses a model with nodes that have no CUDA kernel, unless they may
 // run on the CPU, and returns the session settings that make ONNX Runtime see
-// to it as well. The arithmetic of shapes stays on the CPU in any case.
-func (c CUDA) place(name string, m *onnx.ModelProto) (map[string]string, error) {
-	r := kernels.CUDA().Place(m)
+// to it as well. A kernel library has all the operators of its domain. The arithmetic of shapes stays on the CPU in any case.
+func (c CUDA) place(name string, m *onnx.ModelProto, library *Kernels) (map[string]string, error) {
+	list := kernels.CUDA()
+	if library != nil {
+		list = list.With(lower.KernelDomain)
+	}
+	r := list.Place(m)
 	shapes := false
 	var unwanted []string
 	for _, p := range r.Elsewhere {

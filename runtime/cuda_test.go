@@ -292,7 +292,7 @@ func TestPlace(t *testing.T) {
 		{"newer", pool, CUDA{}, "", "1 of its 1 nodes have no kernel of provider cuda: pool (MaxPool): there is no kernel of its version 22"},
 		{"newer, with fallback", pool, CUDA{Fallback: true}, "", ""},
 	} {
-		config, err := c.place(c.name, c.model)
+		config, err := c.place(c.name, c.model, nil)
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.says)
 		}

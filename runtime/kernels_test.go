@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortrain/ortrain/graphs/lower"
 )
 
 // addTo reaches through the binding's SessionOptions to the pointer in it: it
@@ -30,15 +33,37 @@ func TestOpenKernelsRefusesOthers(t *testing.T) {
 	for name, c := range map[string]struct{ path, want string }{
 		"not there":     {filepath.Join(dir, "none.so"), "cannot be loaded"},
 		"no library":    {text, "cannot be loaded"},
-		"another one":   {stranger, "is not ortrain's kernel library"},
+		"another one":   {stranger, "is not the kernel library that 'make kernels' builds"},
 		"other version": {future, "is of version 999"},
 	} {
-		_, err := openKernels(c.path)
+		_, err := kernelLibraries[lower.CPU].open(c.path)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) {
 			t.Errorf("%s: %v; want the path and %q", name, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: several lines: %q", name, err)
+		}
+	}
+}
+
+// The libraries of two providers are told apart, and each error names what makes
+// the one that was looked for.
+func TestKernelsOfAnotherProvider(t *testing.T) {
+	dir := t.TempDir()
+	cpu := buildLibrary(t, filepath.Join(dir, "cpu.so"), "int OrtrainKernelsVersion(void) { return 1; } void *RegisterCustomOps(void) { return 0; }")
+	for provider, target := range map[string]string{lower.CPU: "", lower.CUDA: "make kernels-cuda"} {
+		_, err := kernelLibraries[provider].open(cpu)
+		if target == "" && err != nil {
+			t.Errorf("the CPU's own library: %v", err)
+		}
+		if target != "" && (err == nil || !strings.Contains(err.Error(), target) || !strings.Contains(err.Error(), "ORTRAIN_KERNELS_CUDA=none")) {
+			t.Errorf("the CPU's library for %s: %v", provider, err)
+		}
+	}
+	for provider, l := range kernelLibraries {
+		t.Setenv(l.variable, "none")
+		if _, err := l.find(); !errors.Is(err, ErrNoKernels) || !strings.Contains(err.Error(), l.target) {
+			t.Errorf("%s: %v; want ErrNoKernels and %q", provider, err, l.target)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Report struct {
 	Minimum   string   `json:"minimum_version"`
 	Platform  string   `json:"platform"`
 	CPU       string   `json:"cpu"`
-	// Kernels is the kernel library's file, empty where there is none;
+	// Kernels is the file of the provider's kernel library, empty where there is none;
 	// KernelsProblem says what is wrong with one that is there.
 	Kernels        string `json:"kernels"`
 	KernelsProblem string `json:"kernels_problem,omitempty"`
@@ -42,7 +42,7 @@ func Examine(provider, explicit string) Report {
 		Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
 		CPU:      CPUName(), Threads: DefaultThreads(),
 	}
-	if k, err := FindKernels(); err == nil {
+	if k, err := FindKernels(provider); err == nil {
 		r.Kernels = k.Path
 	} else if !errors.Is(err, ErrNoKernels) {
 		r.KernelsProblem = err.Error()

@@ -83,7 +83,7 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 		s.metadata[p.GetKey()] = p.GetValue()
 	}
 	if o.Provider == lower.CUDA {
-		config, err := o.CUDA.place(name, model)
+		config, err := o.CUDA.place(name, model, o.Kernels)
 		if err != nil {
 			return nil, err
 		}

@@ -84,7 +84,7 @@ func NewTrainer(dir string, o Options) (*Trainer, error) {
 			filepath.Join(dir, artifact.StepFile), m.Block, have)
 	}
 	if m.Kernels != 0 {
-		if o.Kernels, err = FindKernels(); err != nil {
+		if o.Kernels, err = FindKernels(m.Lowering); err != nil {
 			return nil, fmt.Errorf("%s needs the kernel library: %w; or build the artifacts anew without it (resuming a run does)",
 				filepath.Join(dir, artifact.StepFile), err)
 		}

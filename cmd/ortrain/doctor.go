@@ -72,7 +72,7 @@ func (e *environment) runDoctor(c *cli.Context) error {
 	case d.Kernels != "":
 		e.mark(true, "kernel library: %s", d.Kernels)
 	default:
-		e.out.printf(" -  %s\n", e.out.faint("no kernel library: training works without it; 'make kernels' builds one that makes it faster"))
+		e.out.printf(" -  %s\n", e.out.faint("no kernel library: training works without it; '"+runtime.KernelsTarget(execution.Provider)+"' builds one"))
 	}
 	e.mark(true, "JPEG files are decoded by %s", d.Decoder)
 	if s := d.SelfTest; s.Run {

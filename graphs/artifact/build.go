@@ -155,7 +155,7 @@ func (s Spec) manifest() (*Manifest, *optimizer.Optimizer, error) {
 		Batch:     s.Batch, Lowering: provider, Opset: lower.Opset, Block: s.Lowering.Block, Seed: s.Seed,
 	}
 	if s.Lowering.Kernels {
-		m.Kernels = lower.KernelVersion
+		m.Kernels = lower.KernelVersionFor(provider)
 	}
 	if s.Import != nil {
 		m.imported, m.Model.Source, m.Model.Head = model, SourceFile, s.Import.Head

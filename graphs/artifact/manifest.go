@@ -118,7 +118,7 @@ type Manifest struct {
 	// Block is the channel block that step.onnx is arranged for: it runs only
 	// on machines whose ONNX Runtime has the same one. 0 runs anywhere.
 	Block int `json:"block,omitempty"`
-	// Kernels is the version of the kernel library (lower.KernelVersion) whose
+	// Kernels is the version of the kernel library (lower.KernelVersionFor) whose
 	// operators step.onnx uses; 0 for none.
 	Kernels int `json:"kernels,omitempty"`
 	// Parameters tile the params vector (and each slot) without gaps, in order.

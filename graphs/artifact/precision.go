@@ -116,16 +116,16 @@ func SkippedOf(state []float32) int { return int(state[skippedAt]) }
 // precision takes over what the specification says of it.
 func (m *Manifest) precision(s Spec) error {
 	m.Precision = s.Precision
-	if m.Precision != nil {
+	if m.Precision != nil && m.Lowering != lower.CUDA {
 		m.Block, m.Kernels = 0, 0
 	}
 	return m.Precision.Check()
 }
 
-// lowering is what the step is lowered with: channel blocks and the kernel
+// lowering is what the step is lowered with: channel blocks and the CPU's kernel
 // library know float32 only.
 func (m *Manifest) lowering(o lower.Options) lower.Options {
-	if m.Precision != nil {
+	if m.Precision != nil && m.Lowering != lower.CUDA {
 		o.Block, o.Kernels = 0, false
 	}
 	return o

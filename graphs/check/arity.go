@@ -9,8 +9,8 @@ const many = 1 << 30
 
 // arities lists the operators this project writes, with the arities of the
 // ONNX operator specification (opset 21) and, for FusedMatMul, FusedConv and
-// the operators on blocks, of ONNX Runtime's own; ConvForward to Elementwise are
-// the kernel library's. Domains are not told apart by
+// the operators on blocks, of ONNX Runtime's own; ConvForward to AvgPoolGrad are
+// the kernel libraries'. Domains are not told apart by
 // the reader, so Conv allows what the blocked one takes.
 var arities = map[string]arity{
 	"Add": {2, 2, 1, 1}, "Sub": {2, 2, 1, 1}, "Mul": {2, 2, 1, 1}, "Div": {2, 2, 1, 1},
@@ -31,8 +31,9 @@ var arities = map[string]arity{
 	"LayerNormalization": {2, 3, 1, 3}, "Clip": {1, 3, 1, 1},
 	"BatchNormalization": {5, 5, 1, 3}, "LogSoftmax": {1, 1, 1, 1}, "Softplus": {1, 1, 1, 1}, "Sigmoid": {1, 1, 1, 1}, "Softmax": {1, 1, 1, 1},
 	"QuantizeLinear": {2, 3, 1, 1}, "DequantizeLinear": {2, 3, 1, 1}, "TopK": {2, 2, 2, 2},
-	"ConvForward": {2, 3, 1, 3}, "ConvGradInput": {2, 6, 1, 3}, "ConvGradWeight": {2, 2, 1, 1}, "MaxPoolGrad": {2, 2, 1, 1},
+	"ConvForward": {2, 3, 1, 3}, "ConvGradInput": {2, 6, 1, 3}, "ConvGradWeight": {2, 2, 1, 1}, "MaxPoolGrad": {2, 3, 1, 1},
 	"Statistics": {1, 1, 2, 2}, "Norm": {5, 6, 1, 1}, "NormGrad": {5, 9, 3, 4}, "Elementwise": {1, 16, 1, 8},
+	"ToChannelsLast": {1, 1, 1, 1}, "FromChannelsLast": {1, 1, 1, 1}, "AvgPool": {1, 1, 1, 1}, "AvgPoolGrad": {1, 1, 1, 1},
 	"Resize": {1, 4, 1, 1}, "Shape": {1, 1, 1, 1}, "Mod": {2, 2, 1, 1}, "Equal": {2, 2, 1, 1},
 	"Loop": {2, many, 1, many}, "Pow": {2, 2, 1, 1}, "Dropout": {1, 3, 1, 2},
 }

@@ -25,6 +25,8 @@ const Version = "1.30.0"
 // List holds the kernels of a provider.
 type List struct {
 	operators map[operator]*entry
+	// whole are the domains of which it has every operator.
+	whole []string
 }
 
 type operator struct{ domain, name string }
@@ -58,6 +60,12 @@ func (g group) holds(output bool, n int) bool {
 	return slices.ContainsFunc(g.slots, func(s slot) bool {
 		return s.output == output && (s.n == n || s.more && n >= s.n)
 	})
+}
+
+// With returns the list with all the operators of a domain as well, those of a
+// library that is registered with the session.
+func (l *List) With(domain string) *List {
+	return &List{operators: l.operators, whole: append(slices.Clone(l.whole), domain)}
 }
 
 // CUDA returns the list of the CUDA provider.

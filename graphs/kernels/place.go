@@ -101,6 +101,9 @@ func (l *List) refuses(n *onnx.NodeProto, opset int, known map[string]value) *Pl
 			return p
 		}
 	}
+	if slices.Contains(l.whole, n.GetDomain()) {
+		return nil
+	}
 	if p.Reason, p.Fatal = condition(n, opset); p.Reason != "" {
 		return p
 	}

@@ -1,6 +1,8 @@
 package kernels
 
 import (
+	"slices"
+
 	"github.com/ortrain/ortrain/graphs/onnx"
 )
 
@@ -62,6 +64,9 @@ func (l *List) infer(n *onnx.NodeProto, opset, k int, known map[string]value) va
 	}
 	if v.typ != "" {
 		return v
+	}
+	if slices.Contains(l.whole, n.GetDomain()) {
+		return v // its types are the library's affair
 	}
 	switch n.GetOpType() {
 	case "Cast", "RandomNormal", "RandomUniform", "EyeLike":

@@ -48,12 +48,7 @@ func init() {
 		e.emit("Reshape", []string{e.in(n.In[0]), e.ints(to...)}, []string{e.out(n.Out[0])})
 		return true
 	}})
-	register("Pad", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
-		op, rank := n.Op.(ir.Pad), len(n.In[0].Shape)
-		pads := append(append([]int(nil), op.Before[:rank]...), op.After[:rank]...)
-		e.emit("Pad", []string{e.in(n.In[0]), e.ints(pads...)}, []string{e.out(n.Out[0])})
-		return true
-	}})
+	register("Pad", form{name: "direct", half: true, emit: emitPad})
 	register("Concat", form{name: "direct", half: true, emit: func(e *Emitter, n *ir.Node) bool {
 		e.emit("Concat", e.inputs(n), []string{e.out(n.Out[0])}, onnx.AttrInt("axis", int64(n.Op.(ir.Concat).Axis)))
 		return true
@@ -64,6 +59,13 @@ func init() {
 	}})
 	register("Split", form{name: "direct", half: true, emit: emitSplit})
 	register("Runs", form{name: "direct", emit: emitRuns})
+}
+
+func emitPad(e *Emitter, n *ir.Node) bool {
+	op, rank := n.Op.(ir.Pad), len(n.In[0].Shape)
+	pads := append(append([]int(nil), op.Before[:rank]...), op.After[:rank]...)
+	e.emit("Pad", []string{e.in(n.In[0]), e.ints(pads...)}, []string{e.out(n.Out[0])})
+	return true
 }
 
 func flag(b bool) int64 {

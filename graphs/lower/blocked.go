@@ -85,8 +85,12 @@ func init() {
 	register("Pad", form{name: "blocked", rank: worse(-1), emit: emitPadBlocked})
 }
 
-// blockable reports whether v has a blocked layout.
+// blockable reports whether v has a blocked layout, or channels last where that
+// is the layout of maps.
 func (e *Emitter) blockable(v *ir.Value) bool {
+	if e.channelsLast() {
+		return e.lastable(v)
+	}
 	b := e.opts.Block
 	return b > 0 && v.DType == ir.Float32 && !e.g.DynamicBatch && len(v.Shape) == 4 && v.Shape[1]%b == 0
 }
@@ -98,7 +102,7 @@ func (e *Emitter) isBlocked(v *ir.Value) bool { return e.blocked[v] != "" }
 // one exists in it, or the caller forces the blocked form: then n should work
 // on blocks.
 func (e *Emitter) anyBlocked(n *ir.Node) bool {
-	any := e.opts.Forms[n.Op.Kind()] == "blocked"
+	any := e.opts.Forms[n.Op.Kind()] == "blocked" || e.opts.Forms[n.Op.Kind()] == lastForm
 	for _, v := range n.In {
 		if !e.blockable(v) {
 			return false
@@ -110,15 +114,29 @@ func (e *Emitter) anyBlocked(n *ir.Node) bool {
 
 // blk returns the name of v in blocks, reordering it if necessary.
 func (e *Emitter) blk(v *ir.Value) string {
+	if e.widened != nil && v.DType == ir.Float16 {
+		return e.widenLast(v)
+	}
 	if e.blocked[v] == "" {
-		e.blocked[v] = e.do("com.microsoft.nchwc:ReorderInput", []string{e.in(v)})
+		if e.channelsLast() {
+			e.blocked[v] = e.toLast(v)
+		} else {
+			e.blocked[v] = e.do("com.microsoft.nchwc:ReorderInput", []string{e.in(v)})
+		}
 	}
 	return e.blocked[v]
 }
 
 // outBlk names a value that is about to be emitted in blocks.
 func (e *Emitter) outBlk(v *ir.Value) string {
-	e.blocked[v] = e.fresh(v.Name + ".blocked")
+	if e.widened != nil && v.DType == ir.Float16 {
+		return e.outWidenedLast(v)
+	}
+	layout := ".blocked"
+	if e.channelsLast() {
+		layout = ".last"
+	}
+	e.blocked[v] = e.fresh(v.Name + layout)
 	return e.blocked[v]
 }
 

@@ -24,9 +24,16 @@ import (
 //     that is cut out of an equally padded one.
 //   - No constant as large as a map: it would stay on the device for good.
 //
+//   - With the kernel library maps have their channels last (channelslast.go).
+//
 // Which nodes a provider serves is a table of its own: package kernels.
 
 var cudaOwn = map[string][]form{}
+
+// cudaKernels are the forms that need the kernel library: its operators, and
+// others in the layout that goes with them (channelslast.go). They come beside
+// whatever else a kind has.
+var cudaKernels = map[string][]form{}
 
 // loan is a CPU form in the list of a kind that has its own.
 type loan struct {
@@ -35,6 +42,9 @@ type loan struct {
 }
 
 var cudaLoans = map[string][]loan{}
+
+// registerKernel adds a form that needs CUDA's kernel library.
+func registerKernel(kind string, f form) { cudaKernels[kind] = append(cudaKernels[kind], f) }
 
 // registerCUDA adds a form to a kind's own list.
 func registerCUDA(kind string, f form) { cudaOwn[kind] = append(cudaOwn[kind], f) }
@@ -56,14 +66,15 @@ var cudaForms = sync.OnceValue(func() map[string][]form {
 			}
 			all[kind] = append(all[kind], form{name: l.name, emit: forms[i].emit, rank: l.rank, half: forms[i].half})
 		}
-		if len(all[kind]) > 0 {
-			continue
-		}
 		for _, f := range forms {
+			if len(cudaOwn[kind])+len(cudaLoans[kind]) > 0 {
+				break
+			}
 			if f.name != "kernel" && !strings.HasPrefix(f.name, "blocked") {
 				all[kind] = append(all[kind], f)
 			}
 		}
+		all[kind] = append(all[kind], cudaKernels[kind]...)
 	}
 	return all
 })

@@ -28,8 +28,8 @@ type Emitter struct {
 	fused map[*ir.Node]func()
 
 	// plain and blocked hold the names of a value's emitted copies, in the
-	// layout N×C×H×W and in channel blocks; reserved the name under which a
-	// value leaves the graph.
+	// layout N×C×H×W, and in channel blocks or with channels last; reserved the
+	// name under which a value leaves the graph.
 	plain, blocked, reserved map[*ir.Value]string
 	// sums holds what a norm's gradient needs and has been summed up already:
 	// Σdy and Σdy·(x − mean).
@@ -40,7 +40,10 @@ type Emitter struct {
 	// half tells that the present form computes in float16 (see halves.go).
 	widened map[*ir.Value]string
 	written []*ir.Value
-	half    bool
+	// widenedLast and writtenLast are the same for copies with channels last.
+	widenedLast map[*ir.Value]string
+	writtenLast []*ir.Value
+	half        bool
 
 	taken   map[string]bool
 	consts  map[string]string
@@ -88,6 +91,8 @@ func (e *Emitter) in(v *ir.Value) string {
 		return name
 	}
 	switch b := e.blocked[v]; {
+	case b != "" && e.channelsLast():
+		e.fromLast(v, b)
 	case b != "":
 		e.emit("com.microsoft.nchwc:ReorderOutput", []string{b}, []string{e.out(v)},
 			onnx.AttrInt("channels", int64(v.Shape[1])))

@@ -33,7 +33,7 @@ type expression struct {
 // fuseFlat finds the expressions. A group of nodes ends where another node
 // reads what it computes, since the group is emitted at its last node.
 func (e *Emitter) fuseFlat() {
-	if !e.opts.Kernels || e.opts.Block == 0 {
+	if !e.opts.Kernels || e.opts.Block == 0 && !e.channelsLast() {
 		return
 	}
 	open := map[int]*expression{}
@@ -80,7 +80,7 @@ func (e *Emitter) flatSize(n *ir.Node) int {
 		return 0
 	}
 	for _, v := range n.In {
-		if len(v.Shape) != 0 && !v.Shape.Equal(s) {
+		if v.DType != ir.Float32 || len(v.Shape) != 0 && !v.Shape.Equal(s) {
 			return 0
 		}
 	}

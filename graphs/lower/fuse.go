@@ -14,7 +14,8 @@ import (
 //	BatchNormTrain → Add
 //	ConvGradInput → Add         (on blocks)
 //
-// and, with the kernel library, those of kernels.go.
+// and, with the kernel library, those of kernels.go or, for CUDA,
+// cuda_kernels.go.
 //
 // The normalised map and the sum are then never stored. That is possible only
 // where nothing else reads them; the backward pass needs the norm's input and
@@ -22,6 +23,10 @@ import (
 func (e *Emitter) fuse() {
 	for _, n := range e.g.Nodes {
 		if e.opts.Forms[n.Op.Kind()] != "" {
+			continue
+		}
+		if e.channelsLast() {
+			e.fuseLast(n)
 			continue
 		}
 		switch n.Op.(type) {

@@ -21,7 +21,8 @@ import (
 // rounds nowhere and overflows nowhere: not what a device with float16 kernels
 // computes. Here the CPU is for checking what the device will do, so on it those
 // operators get the explicit casts too, which the runtime leaves alone. Blocked
-// layouts and the kernel library know float32 only, and take no float16 value.
+// layouts and the CPU's kernel library know float32 only, and take no float16
+// value; that of CUDA takes both types.
 
 // cpuHalf lists the operators whose forms are of nodes that have float16 kernels
 // on the CPU.
@@ -92,13 +93,16 @@ func (f form) apply(e *Emitter, n *ir.Node) bool {
 // this one emission: kept from the forward pass to the backward, they would
 // cost the memory that float16 saves.
 func (e *Emitter) inFloat32(emit func()) {
-	e.widened = map[*ir.Value]string{}
-	e.written = nil
+	e.widened, e.widenedLast = map[*ir.Value]string{}, map[*ir.Value]string{}
+	e.written, e.writtenLast = nil, nil
 	emit()
-	widened, written := e.widened, e.written
-	e.widened, e.written = nil, nil
+	widened, written, widenedLast, writtenLast := e.widened, e.written, e.widenedLast, e.writtenLast
+	e.widened, e.written, e.widenedLast, e.writtenLast = nil, nil, nil, nil
 	for _, v := range written {
 		e.emit("Cast", []string{widened[v]}, []string{e.out(v)}, castTo(ir.Float16))
+	}
+	for _, v := range writtenLast {
+		e.emit("Cast", []string{widenedLast[v]}, []string{e.outBlk(v)}, castTo(ir.Float16))
 	}
 }
 
@@ -113,6 +117,26 @@ func (e *Emitter) widen(v *ir.Value) string {
 	e.widened = widened
 	e.widened[v] = e.do("Cast", []string{name}, castTo(ir.Float32))
 	return e.widened[v]
+}
+
+// widenLast is blk for a float16 value within inFloat32.
+func (e *Emitter) widenLast(v *ir.Value) string {
+	if name := e.widenedLast[v]; name != "" {
+		return name
+	}
+	widened := e.widened
+	e.widened = nil
+	name := e.blk(v)
+	e.widened = widened
+	e.widenedLast[v] = e.do("Cast", []string{name}, castTo(ir.Float32))
+	return e.widenedLast[v]
+}
+
+// outWidenedLast is outBlk for a float16 value within inFloat32.
+func (e *Emitter) outWidenedLast(v *ir.Value) string {
+	e.widenedLast[v] = e.tmp("float32")
+	e.writtenLast = append(e.writtenLast, v)
+	return e.widenedLast[v]
 }
 
 // outWidened is out for a float16 value within inFloat32.

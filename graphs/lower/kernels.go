@@ -8,10 +8,11 @@ import (
 // # The kernel library
 //
 // With Options.Kernels the lowering may use the operators of domain ai.ortrain,
-// which a shared library adds to ONNX Runtime (runtime/kernels): convolution
-// and its gradients on oneDNN, batch normalisation with its neighbours, the
-// gradient of max-pooling, the update. They work on the channel blocks of the
-// blocked layout, so a graph may mix them freely with the runtime's own.
+// which a shared library adds to ONNX Runtime (runtime/kernels); for CUDA's see
+// cuda_kernels.go. Those of the CPU are convolution and its gradients on oneDNN,
+// batch normalisation with its neighbours, the gradient of max-pooling, the
+// update. They work on the channel blocks of the blocked layout, so a graph may
+// mix them freely with the runtime's own.
 //
 // What follows a convolution is done by the convolution itself, while its
 // result is in the cache:
@@ -27,7 +28,18 @@ import (
 const (
 	KernelDomain  = "ai.ortrain"
 	KernelVersion = 1
+	// CUDAKernelVersion is that of CUDA's library (cuda_kernels.go).
+	CUDAKernelVersion = 1
 )
+
+// KernelVersionFor returns the version of the contract with a provider's kernel
+// library.
+func KernelVersionFor(provider string) int {
+	if provider == CUDA {
+		return CUDAKernelVersion
+	}
+	return KernelVersion
+}
 
 func init() {
 	register("Conv", form{name: "kernel", rank: worse(-3), emit: func(e *Emitter, n *ir.Node) bool {
@@ -87,8 +99,10 @@ func init() {
 
 // kernel emits an operator of the library.
 func (e *Emitter) kernel(op string, in, out []string, attrs ...*onnx.AttributeProto) {
-	e.emit(KernelDomain+":"+op, in, out, append(attrs,
-		onnx.AttrInt("block", int64(e.opts.Block)), onnx.AttrInt("threads", int64(max(e.opts.Threads, 1))))...)
+	if !e.channelsLast() {
+		attrs = append(attrs, onnx.AttrInt("block", int64(e.opts.Block)), onnx.AttrInt("threads", int64(max(e.opts.Threads, 1))))
+	}
+	e.emit(KernelDomain+":"+op, in, out, attrs...)
 }
 
 // kernelMap reports whether the library may be used and v has the layout it

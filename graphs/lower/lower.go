@@ -29,7 +29,9 @@
 // # CUDA
 //
 // The forms for the CUDA provider (cuda.go) are the plain ones among the CPU's,
-// ranked anew, and some of its own.
+// ranked anew, and some of its own. With its kernel library the second layout is
+// channels last (N×H×W×C, declared with the plain shape), and the same rules hold
+// as for blocks.
 //
 // The models use operators of the standard set at opset 21 and, where it pays,
 // FusedMatMul of com.microsoft, which every stock ONNX Runtime has.
@@ -67,8 +69,9 @@ type Options struct {
 	// that will run the model (runtime.ChannelBlock tells: 8 or 16); 0 keeps to
 	// the plain layout, which runs anywhere.
 	Block int
-	// Kernels allows the operators of the kernel library, which the session that
-	// runs the model must have loaded. They need Block, and Threads.
+	// Kernels allows the operators of the provider's kernel library, which the
+	// session that runs the model must have loaded. Those of the CPU need Block,
+	// and Threads.
 	Kernels bool
 	// Choices names the form to take for a node, by Key, where it has been
 	// measured; one that does not apply is passed over.
@@ -133,6 +136,12 @@ func FormsFor(provider, kind string) []string {
 	return names
 }
 
+// NeedsKernels reports whether a provider's forms of a name need its kernel
+// library.
+func NeedsKernels(provider, form string) bool {
+	return form == "kernel" || provider == CUDA && form == lastForm
+}
+
 // OwnForms lists the forms of an operator kind that a provider has to itself,
 // beside those of the CPU that it takes over.
 func OwnForms(provider, kind string) []string {
@@ -160,10 +169,11 @@ func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
 	switch o.Provider {
 	case "", CPU:
 	case CUDA:
-		if o.Block != 0 || o.Kernels {
-			return nil, errors.New("lower: channel blocks and the kernel library are the CPU's; provider cuda has neither")
+		if o.Block != 0 {
+			return nil, errors.New("lower: channel blocks are the CPU's; provider cuda has none")
 		}
-		o.NoFusion = true // they save passes of the CPU's kernels
+		// Those without the kernel library save passes of the CPU's kernels.
+		o.NoFusion = o.NoFusion || !o.Kernels
 	default:
 		return nil, fmt.Errorf("lower: no lowering for provider %q; there are %s and %s", o.Provider, CPU, CUDA)
 	}
@@ -176,7 +186,11 @@ func Lower(g *ir.Graph, o Options) (*onnx.ModelProto, error) {
 			continue
 		}
 		if emit := e.fused[n]; emit != nil {
-			e.inFloat32(emit)
+			if e.channelsLast() {
+				emit() // by kernels that take either type
+			} else {
+				e.inFloat32(emit)
+			}
 			continue
 		}
 		if err := e.lowerNode(n); err != nil {

@@ -101,7 +101,7 @@ func openLibraryFor(provider string, device int, explicit string) (runtime.Libra
 	}
 	// A kernel library that is there and does not work is not passed over in
 	// silence.
-	if _, err := runtime.FindKernels(); err != nil && !errors.Is(err, runtime.ErrNoKernels) {
+	if _, err := runtime.FindKernels(provider); err != nil && !errors.Is(err, runtime.ErrNoKernels) {
 		return lib, err
 	}
 	if provider == lower.CUDA {

@@ -20,23 +20,27 @@ type ModelPlacement struct {
 }
 
 // Placements tells for the models of what Inspect describes which of their
-// nodes the provider would leave to the CPU, by the lists of its kernels. No
-// library is needed.
+// nodes the provider would leave to the CPU, by the lists of its kernels. ONNX
+// Runtime is not needed; the kernel library's operators count where it is built.
 func (i *Inspection) Placements(provider string) ([]ModelPlacement, error) {
 	if provider != lower.CUDA {
 		return nil, fmt.Errorf("no list of kernels for provider %q%s", provider, nearest.Hint(provider, []string{lower.CUDA}))
 	}
-	var list []ModelPlacement
+	list := kernels.CUDA()
+	if haveKernels(provider) {
+		list = list.With(lower.KernelDomain)
+	}
+	var placements []ModelPlacement
 	for k, m := range i.Models {
 		model, err := onnx.ReadFile(m.File)
 		if err != nil {
 			return nil, err
 		}
-		p := ModelPlacement{File: m.File, Report: *kernels.CUDA().Place(model)}
+		p := ModelPlacement{File: m.File, Report: *list.Place(model)}
 		if i.Manifest != nil && k == 0 { // artifact.StepFile comes first
 			p.Lowering = i.Manifest.Lowering
 		}
-		list = append(list, p)
+		placements = append(placements, p)
 	}
-	return list, nil
+	return placements, nil
 }

@@ -22,9 +22,9 @@ import (
 // lowering chooses the forms of a resolved recipe's step for the machine that
 // the open library runs on.
 func lowering(r *recipe.Recipe) lower.Options {
-	o := lower.Options{Provider: r.Provider, Threads: threads(r.Threads)}
+	o := lower.Options{Provider: r.Provider, Threads: threads(r.Threads), Kernels: haveKernels(r.Provider)}
 	if r.Provider != lower.CUDA {
-		o.Block, o.Kernels = runtime.ChannelBlock(), haveKernels()
+		o.Block = runtime.ChannelBlock()
 	}
 	o.Choices = choices(r)
 	return o
@@ -140,10 +140,10 @@ func focal(r *recipe.Recipe) artifact.Focal {
 	return f
 }
 
-// haveKernels reports whether the kernel library can be used here.
-func haveKernels() bool {
-	_, err := runtime.FindKernels()
-	return err == nil && runtime.ChannelBlock() != 0
+// haveKernels reports whether a provider's kernel library can be used here.
+func haveKernels(provider string) bool {
+	_, err := runtime.FindKernels(provider)
+	return err == nil && (provider == lower.CUDA || runtime.ChannelBlock() != 0)
 }
 
 func threads(n int) int {

@@ -198,7 +198,7 @@ func newTrial(n *ir.Node, form string, o lower.Options, run runtime.Options) (*t
 	}
 	t := &trial{form: form, in: map[string]*runtime.Tensor{}, out: map[string]*runtime.Tensor{}}
 	if o.Kernels {
-		if run.Kernels, err = runtime.FindKernels(); err != nil {
+		if run.Kernels, err = runtime.FindKernels(o.Provider); err != nil {
 			return nil, err
 		}
 	}

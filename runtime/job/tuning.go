@@ -25,18 +25,18 @@ const tuningVersion = 1
 // tuningEnvironment names what a measurement holds for.
 func tuningEnvironment(r *recipe.Recipe) string {
 	lib, _ := runtime.Opened()
+	kernels := 0
+	if haveKernels(r.Provider) {
+		kernels = lower.KernelVersionFor(r.Provider)
+	}
 	if r.Provider == lower.CUDA {
 		name, tf32 := "no device", r.CUDA.TF32 == nil || *r.CUDA.TF32
 		if d := runtime.ExamineCUDA(lib).Devices; r.CUDA.Device < len(d) {
 			name = d[r.CUDA.Device].Name
 		}
-		return fmt.Sprintf("%d/%s/cuda/%s/tf32 %t", tuningVersion, lib.Version, name, tf32)
+		return fmt.Sprintf("%d/%s/cuda/%s/tf32 %t/kernels %d", tuningVersion, lib.Version, name, tf32, kernels)
 	}
 	n := r.Threads
-	kernels := 0
-	if haveKernels() {
-		kernels = lower.KernelVersion
-	}
 	return fmt.Sprintf("%d/%s/%s/threads %d/block %d/kernels %d",
 		tuningVersion, lib.Version, runtime.CPUName(), threads(n), runtime.ChannelBlock(), kernels)
 }

@@ -44,10 +44,10 @@ func Options() runtime.Options {
 	return runtime.Options{Threads: 1, Kernels: Kernels(), Provider: Provider(), CUDA: runtime.CUDA{NoTF32: true, Fallback: true}}
 }
 
-// Kernels returns the kernel library, nil where none is built: what needs it
-// is then not tested. A broken one panics.
+// Kernels returns the kernel library of the tests' provider, nil where none is
+// built: what needs it is then not tested. A broken one panics.
 func Kernels() *runtime.Kernels {
-	k, err := runtime.FindKernels()
+	k, err := runtime.FindKernels(Provider())
 	if err != nil && !errors.Is(err, runtime.ErrNoKernels) {
 		panic(err)
 	}

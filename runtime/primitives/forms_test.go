@@ -191,7 +191,11 @@ func poisoned(inputs map[string]reference.Tensor) map[string]reference.Tensor {
 // machine has it, and with the kernel library where it is built.
 func variants() map[string]lower.Options {
 	if ortest.Provider() == lower.CUDA {
-		return map[string]lower.Options{"cuda": {Provider: lower.CUDA}}
+		v := map[string]lower.Options{"cuda": {Provider: lower.CUDA}}
+		if ortest.Kernels() != nil {
+			v["cuda_kernels"] = lower.Options{Provider: lower.CUDA, Kernels: true}
+		}
+		return v
 	}
 	v := map[string]lower.Options{"plain": {Provider: lower.CPU}, "cuda": {Provider: lower.CUDA}}
 	if b := runtime.ChannelBlock(); b != 0 {
@@ -218,7 +222,7 @@ func TestForms(t *testing.T) {
 			if layout == "cuda" && ortest.Provider() == lower.CPU && len(lower.OwnForms(lower.CUDA, kind)) == 0 {
 				continue // the plain forms, tested as such
 			}
-			if o.Kernels && !slices.Contains(lower.Forms(kind), "kernel") {
+			if o.Kernels && o.Provider == lower.CPU && !slices.Contains(lower.Forms(kind), "kernel") {
 				continue
 			}
 			t.Run(kind+"/chosen_"+layout, func(t *testing.T) {
@@ -237,6 +241,11 @@ func TestForms(t *testing.T) {
 			t.Run(kind+"/cuda_"+form, func(t *testing.T) {
 				t.Parallel()
 				o := lower.Options{Provider: lower.CUDA, Forms: map[string]string{kind: form}}
+				if lower.NeedsKernels(lower.CUDA, form) {
+					if o.Kernels = ortest.Kernels() != nil; !o.Kernels {
+						t.Skip("there is no kernel library: make kernels-cuda builds it")
+					}
+				}
 				kept := applicable(t, cases, o)
 				if len(kept) < min(3, len(cases)) {
 					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))

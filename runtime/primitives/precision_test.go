@@ -49,7 +49,8 @@ func inHalf(t *testing.T, c testCase) (s solved, ok bool) {
 	return s, false
 }
 
-// TestHalf runs every operator that takes float16, in every plain form.
+// TestHalf runs every operator that takes float16, in every plain form, and on a
+// device in every form.
 func TestHalf(t *testing.T) {
 	ortest.Open(t)
 	const most = 40 // cases of a form
@@ -66,16 +67,28 @@ func TestHalf(t *testing.T) {
 			continue
 		}
 		kinds++
-		for _, form := range lower.OwnForms(lower.CUDA, kind) {
+		forms := lower.OwnForms(lower.CUDA, kind)
+		if ortest.Provider() == lower.CUDA {
+			forms = lower.FormsFor(lower.CUDA, kind)
+		}
+		for _, form := range forms {
 			t.Run(kind+"/cuda_"+form, func(t *testing.T) {
 				t.Parallel()
 				o := lower.Options{Provider: lower.CUDA, Forms: map[string]string{kind: form}}
+				if lower.NeedsKernels(lower.CUDA, form) {
+					if o.Kernels = ortest.Kernels() != nil; !o.Kernels {
+						t.Skip("there is no kernel library: make kernels-cuda builds it")
+					}
+				}
 				kept := applicable(t, cases, o)
 				worst := compare(t, t.Name(), kept, atEdge, o)
 				t.Logf("%-45s %3d cases, largest distance %.1g", t.Name(), len(kept), worst)
 			})
 		}
 		for _, form := range lower.Forms(kind) {
+			if ortest.Provider() == lower.CUDA {
+				break // the CPU's
+			}
 			if strings.HasPrefix(form, "blocked") || form == "kernel" {
 				continue // float32 only
 			}

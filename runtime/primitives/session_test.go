@@ -29,7 +29,9 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) session {
 	}
 	if o.Provider == lower.CUDA {
 		checkTidy(t, m)
-		asDevice(m)
+		if ortest.Provider() == lower.CPU {
+			asDevice(m)
+		}
 	}
 	return open(t, g.Name, m)
 }

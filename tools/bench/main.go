@@ -184,7 +184,7 @@ func drive(c config, rounds, steps int, python string, oursOnly, goPeers bool, o
 	layouts := []string{c.layout}
 	if c.layout == "all" {
 		layouts = []string{"plain", "blocked"}
-		if _, err := runtime.FindKernels(); err == nil {
+		if _, err := runtime.FindKernels("cpu"); err == nil {
 			layouts = append(layouts, "kernels")
 		} else {
 			fmt.Fprintln(os.Stderr, "without the kernel library:", err)

@@ -34,7 +34,7 @@ func servePeer(c config, profile string, in io.Reader, out io.Writer) error {
 	}
 	kernels := c.layout == "kernels"
 	if kernels {
-		if _, err := runtime.FindKernels(); err != nil {
+		if _, err := runtime.FindKernels(lower.CPU); err != nil {
 			return err
 		}
 	}

@@ -137,7 +137,7 @@ func ways() []way {
 	w := []way{{name: "float64", exact: true}, {name: "plain"}}
 	if b := runtime.ChannelBlock(); b != 0 {
 		w = append(w, way{name: "blocked", options: lower.Options{Block: b}})
-		if _, err := runtime.FindKernels(); err == nil {
+		if _, err := runtime.FindKernels(lower.CPU); err == nil {
 			w = append(w, way{name: "kernels", options: lower.Options{Block: b, Kernels: true, Threads: runtime.DefaultThreads()}})
 		}
 	}
