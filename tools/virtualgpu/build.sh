@@ -16,10 +16,11 @@ imports() { nm -D --undefined-only "$provider" | awk '{print $2}' | sed 's/@.*//
 cudart=$(needed libcudart)
 cuda=${cudart##*.}
 flags="-std=c++17 -O3 -march=native -fPIC -frounding-math -Wall -DVIRTUALGPU_CUDA=${cuda}000"
-compile() { # SOURCE
+compile() { # SOURCE: anew where it or a header that it includes is newer than its object
 	object=$parts/$(basename "$1").o
-	if [ ! -e "$object" ] || [ -n "$(find "$here" -newer "$object" \( -name "$(basename "$1")" -o -name '*.h' \))" ]; then
-		g++ $flags -c -o "$object.new" "$1" && mv "$object.new" "$object"
+	read_by=$(sed 's/^[^:]*://; s/\\$//' "$object.d" 2>/dev/null || true)
+	if [ -z "$read_by" ] || [ ! -e "$object" ] || [ -n "$(find $read_by -newer "$object" 2>&1)" ]; then
+		g++ $flags -MMD -MF "$object.d" -c -o "$object.new" "$1" && mv "$object.new" "$object"
 	fi
 }
 for source in "$here"/*.cc; do

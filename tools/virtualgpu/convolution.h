@@ -15,6 +15,7 @@ struct Convolution {
   int64_t input[3], kernel[3], output[3];
   int64_t before[3], after[3], stride[3], dilation[3]; // padding at both ends
   bool flipped = false;                                // true convolution: the kernel is read backwards
+  bool tf32 = false;                                   // float32 factors are rounded as a tensor core does
 
   int64_t inputs() const { return input[0] * input[1] * input[2]; }
   int64_t positions() const { return output[0] * output[1] * output[2]; }

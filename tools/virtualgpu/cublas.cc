@@ -50,6 +50,7 @@ struct Product {
   Type c;
   int64_t ldc;
   double alpha, beta;
+  bool tf32 = false;
 };
 
 Status check(const char *name, const Product &p) {
@@ -74,8 +75,9 @@ void multiply(const Product &p, const In *a, const In *b, Out *c, int64_t first,
     T v = T(p.alpha) * sum;
     write<T>(to, p.beta == 0 ? v : v + T(p.beta) * read<T>(to));
   };
-  product<T>(p.m, last - first, p.alpha == 0 ? 0 : p.k, [&](int64_t i, int64_t q) { return read<T>(a + i * rowA + q * colA); },
-             [&](int64_t q, int64_t j) { return read<T>(b + q * rowB + (first + j) * colB); }, put);
+  auto value = [&](const In *e) { return p.tf32 ? T(toTF32(float(read<T>(e)))) : read<T>(e); };
+  product<T>(p.m, last - first, p.alpha == 0 ? 0 : p.k, [&](int64_t i, int64_t q) { return value(a + i * rowA + q * colA); },
+             [&](int64_t q, int64_t j) { return value(b + q * rowB + (first + j) * colB); }, put);
 }
 
 struct Matrices { const void *a, *b; void *c; };
@@ -124,6 +126,10 @@ double factor(const void *p, int compute) {
   default: return *(const float *)p;
   }
 }
+
+// tf32 says whether a product of these elements may lose precision: by the
+// handle's mode, or by the computation.
+bool tf32(const Handle *h, Type in, int compute) { return in == Type::f32 && (h->math == 3 || compute == 77) && emulatesTF32(); }
 
 Status checkCompute(const char *name, int compute, Type in) {
   bool single = compute == 68 || compute == 69 || (compute >= 74 && compute <= 77), half = compute == 64 || compute == 65;
@@ -189,44 +195,44 @@ CUBLAS_API const char *cublasGetStatusName(int s) {
 CUBLAS_API const char *cublasGetStatusString(int s) { return cublasGetStatusName(s); }
 
 #define GEMM(letter, T, type)                                                                                                     \
-  CUBLAS_API int cublas##letter##gemm_v2(Handle *, int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda,      \
+  CUBLAS_API int cublas##letter##gemm_v2(Handle *h, int ta, int tb, int m, int n, int k, const T *alpha, const T *a, int lda,      \
                                          const T *b, int ldb, const T *beta, T *c, int ldc) {                                     \
-    Product p = {m, n, k, 1, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta};                                         \
+    Product p = {m, n, k, 1, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta, tf32(h, type, 68)};                                         \
     return run(__func__, p, strided(type, type, a, 0, b, 0, c, 0));                                                               \
   }                                                                                                                               \
-  CUBLAS_API int cublas##letter##gemmStridedBatched(Handle *, int ta, int tb, int m, int n, int k, const T *alpha, const T *a,    \
+  CUBLAS_API int cublas##letter##gemmStridedBatched(Handle *h, int ta, int tb, int m, int n, int k, const T *alpha, const T *a,    \
                                                     int lda, long long sa, const T *b, int ldb, long long sb, const T *beta,      \
                                                     T *c, int ldc, long long sc, int batch) {                                     \
-    Product p = {m, n, k, batch, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta};                                     \
+    Product p = {m, n, k, batch, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta, tf32(h, type, 68)};                                     \
     return run(__func__, p, strided(type, type, a, sa, b, sb, c, sc));                                                            \
   }                                                                                                                               \
-  CUBLAS_API int cublas##letter##gemmBatched(Handle *, int ta, int tb, int m, int n, int k, const T *alpha, const T *const *a,    \
+  CUBLAS_API int cublas##letter##gemmBatched(Handle *h, int ta, int tb, int m, int n, int k, const T *alpha, const T *const *a,    \
                                              int lda, const T *const *b, int ldb, const T *beta, T *const *c, int ldc,            \
                                              int batch) {                                                                         \
-    Product p = {m, n, k, batch, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta};                                     \
+    Product p = {m, n, k, batch, {ta, type, lda}, {tb, type, ldb}, type, ldc, *alpha, *beta, tf32(h, type, 68)};                                     \
     return run(__func__, p, listed((const void *const *)a, (const void *const *)b, (void *const *)c));                            \
   }
 GEMM(S, float, Type::f32)
 GEMM(D, double, Type::f64)
 
-CUBLAS_API int cublasGemmStridedBatchedEx(Handle *, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int typeA,
+CUBLAS_API int cublasGemmStridedBatchedEx(Handle *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int typeA,
                                           int lda, long long sa, const void *b, int typeB, int ldb, long long sb,
                                           const void *beta, void *c, int typeC, int ldc, long long sc, int batch, int compute, int) {
   Status s = checkCompute(__func__, compute, typeOf(typeA));
   if (s != success) return s;
-  Product p = {m, n, k, batch, {ta, typeOf(typeA), lda}, {tb, typeOf(typeB), ldb}, typeOf(typeC), ldc, factor(alpha, compute), factor(beta, compute)};
+  Product p = {m, n, k, batch, {ta, typeOf(typeA), lda}, {tb, typeOf(typeB), ldb}, typeOf(typeC), ldc, factor(alpha, compute), factor(beta, compute), tf32(h, typeOf(typeA), compute)};
   return run(__func__, p, strided(typeOf(typeA), typeOf(typeC), a, sa, b, sb, c, sc));
 }
 CUBLAS_API int cublasGemmEx(Handle *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int typeA, int lda,
                             const void *b, int typeB, int ldb, const void *beta, void *c, int typeC, int ldc, int compute, int algorithm) {
   return cublasGemmStridedBatchedEx(h, ta, tb, m, n, k, alpha, a, typeA, lda, 0, b, typeB, ldb, 0, beta, c, typeC, ldc, 0, 1, compute, algorithm);
 }
-CUBLAS_API int cublasGemmBatchedEx(Handle *, int ta, int tb, int m, int n, int k, const void *alpha, const void *const *a, int typeA,
+CUBLAS_API int cublasGemmBatchedEx(Handle *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *const *a, int typeA,
                                    int lda, const void *const *b, int typeB, int ldb, const void *beta, void *const *c, int typeC,
                                    int ldc, int batch, int compute, int) {
   Status s = checkCompute(__func__, compute, typeOf(typeA));
   if (s != success) return s;
-  Product p = {m, n, k, batch, {ta, typeOf(typeA), lda}, {tb, typeOf(typeB), ldb}, typeOf(typeC), ldc, factor(alpha, compute), factor(beta, compute)};
+  Product p = {m, n, k, batch, {ta, typeOf(typeA), lda}, {tb, typeOf(typeB), ldb}, typeOf(typeC), ldc, factor(alpha, compute), factor(beta, compute), tf32(h, typeOf(typeA), compute)};
   return run(__func__, p, listed(a, b, c));
 }
 

@@ -1,6 +1,8 @@
 // The backend API: descriptors, and the way from an operation graph through
-// heuristics, engine and engine configuration to an execution plan. There is
-// one engine; it computes every graph that checkGraph accepts.
+// heuristics, engine and engine configuration to an execution plan. An engine
+// computes every graph that checkGraph accepts. There is one; where TF32 is
+// emulated, one that uses tensor cores comes first, which callers may avoid by
+// its numerical note.
 #include "cudnn_backend.h"
 
 using namespace virtualgpu;
@@ -8,6 +10,9 @@ using namespace virtualgpu;
 namespace {
 
 struct Descriptor { std::shared_ptr<Set> set; };
+
+int64_t engines() { return emulatesTF32() ? 2 : 1; }
+bool usesTensorCores(const Set &e) { return engines() == 2 && e.one<int64_t>(engineIndex, 0) == 0; }
 
 size_t elementSize(int kind) {
   switch (kind) {
@@ -33,13 +38,16 @@ bool derived(const Set &s, int attribute, Value &v) {
     return int64_t(n);
   };
   switch (attribute) {
-  case graphEngines: return s.kind == operationGraph && number(ofInt64, int64_t(1));
+  case graphEngines: return s.kind == operationGraph && number(ofInt64, engines());
   case configWorkspace: return s.kind == engineConfig && number(ofInt64, size(&s));
   case configSharedMemory: return s.kind == engineConfig && number(ofInt32, int32_t(0));
   case planWorkspace: return s.kind == executionPlan && number(ofInt64, size(s.set(planConfig)));
   case configKnobs: v.kind = ofDescriptor; return s.kind == engineConfig;
   case engineKnobs: v.kind = ofDescriptor; return s.kind == engine;
-  case engineNumericalNotes: v.kind = 11; return s.kind == engine;
+  case engineNumericalNotes:
+    if (usesTensorCores(s)) number(0, int(0)); // CUDNN_NUMERICAL_NOTE_TENSOR_CORE
+    v.kind = 11;
+    return s.kind == engine;
   case engineBehaviourNotes: v.kind = 19; return s.kind == engine;
   default: return false;
   }
@@ -87,7 +95,8 @@ Status complete(Set &s) {
     return status == success ? checkGraph(s, unused) : status;
   }
   case engine:
-    if (s.one<int64_t>(engineIndex, -1) != 0) return fail(badParam, "cudnnBackendFinalize: there is one engine, number 0");
+    if (s.one<int64_t>(engineIndex, -1) < 0 || s.one<int64_t>(engineIndex, -1) >= engines())
+      return fail(badParam, "cudnnBackendFinalize: there are %lld engines", (long long)engines());
     return needs({engineGraph});
   case engineConfig: return needs({configEngine});
   case executionPlan: return needs({planConfig});
@@ -95,14 +104,17 @@ Status complete(Set &s) {
   case engineHeuristics: {
     Status status = needs({heuristicsGraph, heuristicsMode});
     if (status != success) return status;
-    auto e = std::make_shared<Set>();
-    e->kind = engine, e->finalized = true;
-    e->attributes[engineGraph] = s.attributes[heuristicsGraph];
-    e->attributes[engineIndex] = {ofInt64, 1, std::vector<char>(8), {}};
-    auto config = std::make_shared<Set>();
-    config->kind = engineConfig, config->finalized = true;
-    config->attributes[configEngine] = {ofDescriptor, 1, {}, {e}};
-    s.attributes[heuristicsResults] = {ofDescriptor, 1, {}, {config}};
+    Value &results = s.attributes[heuristicsResults] = {ofDescriptor, 0, {}, {}};
+    for (int64_t i = 0; i < engines(); i++) {
+      auto e = std::make_shared<Set>();
+      e->kind = engine, e->finalized = true;
+      e->attributes[engineGraph] = s.attributes[heuristicsGraph];
+      e->attributes[engineIndex] = {ofInt64, 1, std::vector<char>((char *)&i, (char *)(&i + 1)), {}};
+      auto config = std::make_shared<Set>();
+      config->kind = engineConfig, config->finalized = true;
+      config->attributes[configEngine] = {ofDescriptor, 1, {}, {e}};
+      results.sets.push_back(config), results.count++;
+    }
     return success;
   }
   default: return success;
@@ -178,5 +190,5 @@ CUDNN_API int cudnnBackendExecute(Handle *, const Descriptor *plan, const Descri
   if (!plan || !pack || plan->set->kind != executionPlan || pack->set->kind != variantPack || !plan->set->finalized || !pack->set->finalized)
     return fail(badParam, "cudnnBackendExecute: needs a finalized plan and variant pack");
   const Set *config = plan->set->set(planConfig), *e = config->set(configEngine), *graph = e->set(engineGraph);
-  return runGraph(*graph, *pack->set);
+  return runGraph(*graph, *pack->set, usesTensorCores(*e));
 }

@@ -86,6 +86,6 @@ struct Set {
 Status checkGraph(const Set &graph, size_t &workspace);
 
 // runGraph computes a checked graph on the memory of a variant pack.
-Status runGraph(const Set &graph, const Set &pack);
+Status runGraph(const Set &graph, const Set &pack, bool tf32);
 
 } // namespace virtualgpu

@@ -42,14 +42,22 @@ Status convolve(Direction way, const Convolution &c, const Tensor &x, const void
     using T = decltype(zero);
     const Tensor &to = way == forwards ? y : way == toData ? x : w;
     std::vector<T> result(size_t(to.elements()));
+    auto factor = [&](const Tensor &t, const void *memory) {
+      Dense<T> d = dense<T>(t, memory);
+      if (!c.tf32 || t.type != Type::f32) return d;
+      d.copy.assign(d.data, d.data + t.elements());
+      for (T &v : d.copy) v = T(toTF32(float(v)));
+      d.data = d.copy.data();
+      return d;
+    };
     if (way == forwards) {
-      auto from = dense<T>(x, xMemory), filters = dense<T>(w, wMemory);
+      auto from = factor(x, xMemory), filters = factor(w, wMemory);
       forward(c, from.data, filters.data, result.data());
     } else if (way == toData) {
-      auto grad = dense<T>(y, yMemory), filters = dense<T>(w, wMemory);
+      auto grad = factor(y, yMemory), filters = factor(w, wMemory);
       backwardData(c, grad.data, filters.data, result.data());
     } else {
-      auto from = dense<T>(x, xMemory), grad = dense<T>(y, yMemory);
+      auto from = factor(x, xMemory), grad = factor(y, yMemory);
       backwardFilter(c, from.data, grad.data, result.data());
     }
     blend(to, const_cast<void *>(way == forwards ? yMemory : way == toData ? xMemory : wMemory), result.data(), alpha, beta);

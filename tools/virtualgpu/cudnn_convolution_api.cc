@@ -17,6 +17,7 @@ struct Found {
 static_assert(sizeof(Found) == 48, "cudnnConvolution*AlgoPerf_t");
 
 constexpr int algorithms[] = {8, 6, 7}; // how many cuDNN has, by direction
+constexpr int fmaMath = 3;              // the math type without tensor cores
 
 Sizes wide(const std::vector<int> &v) { return Sizes(v.begin(), v.end()); }
 
@@ -26,6 +27,7 @@ Status check(const char *name, const ConvolutionDescriptor &d, const Tensor &x, 
   if (s == success && (typeOf(d.compute) == Type::f64) != (x.type == Type::f64))
     return fail(notSupported, "%s: data type %d computed in %d", name, numberOf(x.type), d.compute);
   c.flipped = d.mode == 0;
+  c.tf32 = d.math != fmaMath && emulatesTF32();
   return s;
 }
 
@@ -102,8 +104,8 @@ CUDNN_API int cudnnConvolutionBiasActivationForward(Handle *, const void *alpha1
     using T = decltype(zero);
     // The sum is rounded to the tensors' type once, at the end.
     std::vector<T> sum(size_t(y->elements()));
-    auto from = dense<T>(*x, reach(*x, xm)), filters = dense<T>(*w, reach(*w, wm));
-    forward(g, from.data, filters.data, sum.data());
+    Tensor wide = {sizeof(T) == 8 ? Type::f64 : Type::f32, y->sizes, packed(y->sizes)};
+    convolve(forwards, g, *x, reach(*x, xm), *w, reach(*w, wm), wide, sum.data(), 1, 0);
     auto others = dense<T>({z->type, y->sizes, zSteps}, reach(*z, zm)), shifts = dense<T>({bias->type, y->sizes, biasSteps}, reach(*bias, biasMemory));
     T first = T(scale(alpha1, y->type)), second = T(scale(alpha2, y->type));
     for (size_t i = 0; i < sum.size(); i++) sum[i] = activate<T>(*activation, first * sum[i] + second * others.data[i] + shifts.data[i]);

@@ -144,7 +144,7 @@ Status checkGraph(const Set &graph, size_t &workspace) {
   return success;
 }
 
-Status runGraph(const Set &graph, const Set &pack) {
+Status runGraph(const Set &graph, const Set &pack, bool tf32) {
   size_t workspace = 0;
   Status s = checkGraph(graph, workspace);
   if (s != success) return s;
@@ -197,6 +197,7 @@ Status runGraph(const Set &graph, const Set &pack) {
       if (rolesOf(op.kind, r)) {
         Convolution c;
         geometryOf(op, r, c);
+        c.tf32 = tf32;
         s = convolve(r.way, c, tensorOf(*op.set(r.x)), of(r.x), tensorOf(*op.set(r.w)), of(r.w), tensorOf(*op.set(r.y)), of(r.y),
                      op.real(r.alpha, 1), op.real(r.beta, 0));
       } else {

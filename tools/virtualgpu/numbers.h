@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 namespace virtualgpu __attribute__((visibility("hidden"))) {
@@ -57,6 +58,19 @@ inline BFloat16 toBFloat16(float f) {
   uint32_t u = toBits(f);
   if ((u & 0x7fffffff) > 0x7f800000) return {uint16_t(u >> 16 | 0x40)};
   return {uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16)};
+}
+
+// toTF32 rounds a float to the 10 bits of its fraction that a tensor core takes.
+inline float toTF32(float f) {
+  uint32_t u = toBits(f);
+  return (u & 0x7f800000) == 0x7f800000 ? f : fromBits((u + 0x1000) & 0xffffe000);
+}
+
+// emulatesTF32 says whether float32 loses precision where a library's caller
+// lets it, as it does on a device. Otherwise results can be compared closely.
+inline bool emulatesTF32() {
+  const char *s = getenv("VIRTUALGPU_TF32");
+  return s && *s == '1';
 }
 
 // read and write convert between an element and the type that is computed in.

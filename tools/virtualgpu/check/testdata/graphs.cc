@@ -115,9 +115,50 @@ void testOne(int way) {
   });
 }
 
+// testTF32 runs y = x·w for one channel and pixel by both engines: the one with
+// tensor cores sees 10 bits of the factors, and says so by a note.
+void testTF32() {
+  setenv("VIRTUALGPU_TF32", "1", 1);
+  Array x(kFloat, {1, 1, 1, 1}), w = x, y = x;
+  float full = 1 + 0x1p-10f + 0x1.8p-11f, rounded = 1 + 0x1p-9f;
+  x.set({0, 0, 0, 0}, full), w.set({0, 0, 0, 0}, 1);
+  Descriptor xd(17), wd(17), yd(17), c(1), operation(10), graph(15), heuristics(4), first(3), second(3);
+  describe(xd, x, 1, false), describe(wd, w, 2, false), describe(yd, y, 3, false);
+  c.set<int>(100, tDataType, {kFloat}), c.set<int>(101, tConvolutionMode, {1});
+  c.wide(102, {1, 1}), c.wide(103, {1, 1}), c.wide(104, {0, 0}), c.wide(105, {0, 0}), c.wide(106, {2});
+  c.finalize();
+  operation.set<void *>(702, tDescriptor, {c.p}), operation.set<void *>(703, tDescriptor, {wd.p});
+  operation.set<void *>(704, tDescriptor, {xd.p}), operation.set<void *>(705, tDescriptor, {yd.p});
+  operation.finalize();
+  graph.set<void *>(801, tDescriptor, {operation.p});
+  graph.finalize();
+  heuristics.set<void *>(201, tDescriptor, {graph.p}), heuristics.set<int>(200, tHeuristics, {0});
+  heuristics.finalize();
+  void *configs[] = {first.p, second.p};
+  int64_t count = 0;
+  EXPECT(cudnnBackendGetAttribute(heuristics.p, 202, tDescriptor, 2, &count, configs) == 0 && count == 2, "two engines");
+  for (int i = 0; i < 2; i++) {
+    Descriptor engine(2), plan(5), pack(16);
+    EXPECT(cudnnBackendGetAttribute(configs[i], 300, tDescriptor, 1, &count, &engine.p) == 0, "engine");
+    EXPECT(cudnnBackendGetAttribute(engine.p, 1303, 11, 9, &count, nullptr) == 0 && count == 1 - i, "notes of engine %d", i);
+    plan.set<void *>(401, tDescriptor, {configs[i]});
+    plan.finalize();
+    int64_t size = 0;
+    cudnnBackendGetAttribute(plan.p, 402, tInt64, 1, nullptr, &size);
+    std::vector<char> workspace{};
+    workspace.resize(size_t(size));
+    pack.set<void *>(1001, tPointer, {x.data(), w.data(), y.data()}), pack.set<int64_t>(1000, tInt64, {1, 2, 3});
+    pack.set<void *>(1003, tPointer, {workspace.data()});
+    pack.finalize();
+    EXPECT(cudnnBackendExecute(&count, plan.p, pack.p) == 0 && y({0, 0, 0, 0}) == (i == 0 ? rounded : full), "engine %d gives %a", i, y({0, 0, 0, 0}));
+  }
+  unsetenv("VIRTUALGPU_TF32");
+}
+
 } // namespace
 
 void testGraphs() {
+  testTF32();
   for (int i = 0; i < 150; i++) testOne(i % 3);
   void *p = nullptr;
   EXPECT(cudnnBackendCreateDescriptor(18, &p) == 3000, "a product of matrices was taken"); // CUDNN_BACKEND_MATMUL_DESCRIPTOR

@@ -11,6 +11,7 @@ int cublasGemmStridedBatchedEx(void *, int ta, int tb, int m, int n, int k, cons
 int cublasGemmBatchedEx(void *, int ta, int tb, int m, int n, int k, const void *alpha, const void *const *a, int typeA, int lda,
                         const void *const *b, int typeB, int ldb, const void *beta, void *const *c, int typeC, int ldc, int batch, int compute, int algorithm);
 int cublasSgeam(void *, int ta, int tb, int m, int n, const float *alpha, const float *a, int lda, const float *beta, const float *b, int ldb, float *c, int ldc);
+int cublasSetMathMode(void *, int);
 int cublasSscal_v2(void *, int n, const float *alpha, float *x, int step);
 int cublasScopy_v2(void *, int n, const float *x, int stepX, float *y, int stepY);
 }
@@ -94,6 +95,16 @@ void testOthers(void *handle) {
   double want = 0;
   for (int p = 0; p < k; p++) want += 0.5 * x.at(0, m - 1, p, false) * y.at(0, p, n - 1, false);
   EXPECT(std::abs(z.at(0, m - 1, n - 1, false) - want) < 1e-5, "gemm gives %g, not %g", z.at(0, m - 1, n - 1, false), want);
+
+  // With TF32 allowed and emulated a factor has 10 bits.
+  float full = 1 + 0x1p-10f + 0x1.8p-11f, one = 1, got[3];
+  setenv("VIRTUALGPU_TF32", "1", 1);
+  for (int math : {0, 3}) {
+    cublasSetMathMode(handle, math);
+    EXPECT(cublasSgemm_v2(handle, 0, 0, 1, 1, 1, &one, &full, 1, &one, 1, &zero, got, 1) == 0 && got[0] == (math == 3 ? 1 + 0x1p-9f : full), "math mode %d gives %a", math, double(got[0]));
+  }
+  cublasSetMathMode(handle, 0);
+  unsetenv("VIRTUALGPU_TF32");
 
   float from[] = {1, 2, 3, 4, 5, 6}, to[] = {0, 0, 0, 0, 0, 0};
   EXPECT(cublasScopy_v2(handle, 3, from, 2, to, -1) == 0 && to[0] == 5 && to[1] == 3 && to[2] == 1 && to[3] == 0, "copy");
