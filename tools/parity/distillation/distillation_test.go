@@ -1,11 +1,7 @@
 package distillation
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"math"
 	"testing"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
@@ -23,7 +19,7 @@ const tolerance = 1e-4
 func teacher(n int) []float32 {
 	r := make([]float32, n*golden.Classes)
 	for i := range r {
-		r[i] = float32((float64(golden.Word("teacher.0", i)>>40)/(1<<23) - 1) * 6)
+		r[i] = float32(golden.NewStream("teacher.0").Draw(i) * 6)
 	}
 	return r
 }
@@ -45,7 +41,7 @@ func TestGradients(t *testing.T) {
 		t.Fatal(err)
 	}
 	logits := teacher(batch)
-	if got, want := digest(logits), g.Meta("sha256.teacher"); got != want {
+	if got, want := golden.Digest(logits), g.Meta("sha256.teacher"); got != want {
 		t.Fatalf("the teacher's logits have digest %s, want %s", got, want)
 	}
 	var names []string
@@ -71,12 +67,12 @@ func TestGradients(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				images, targets := golden.Batch(salt, 0, batch)
+				images, targets := golden.Batch(salt, 0, batch, golden.Size)
 				r, err := tr.StepInputs(runtime.Inputs{Images: images, Targets: targets, Teacher: logits}, hyper, 0, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
-				within(t, "loss", []float32{r.Loss}, values(t, g, name+".loss"))
+				golden.Within(t, "loss", []float32{r.Loss}, values(t, g, name+".loss"), tolerance)
 				m, slot := tr.Manifest(), tr.View().Slots[0]
 				at := map[string]artifact.TensorInfo{}
 				for _, p := range m.Parameters {
@@ -87,7 +83,7 @@ func TestGradients(t *testing.T) {
 					if !ok {
 						t.Fatalf("the network has no %s", tensor)
 					}
-					within(t, tensor, slot[p.Offset:p.Offset+p.Size], values(t, g, name+".grad."+tensor))
+					golden.Within(t, tensor, slot[p.Offset:p.Offset+p.Size], values(t, g, name+".grad."+tensor), tolerance)
 				}
 			})
 		}
@@ -116,31 +112,4 @@ func values(t *testing.T, g *golden.Golden, name string) []float64 {
 		t.Fatal(err)
 	}
 	return v
-}
-
-func within(t *testing.T, name string, got []float32, want []float64) {
-	t.Helper()
-	if len(got) != len(want) || len(want) == 0 {
-		t.Fatalf("%s has %d elements, want %d", name, len(got), len(want))
-	}
-	diff, size := 0.0, 0.0
-	for i, w := range want {
-		d := math.Abs(float64(got[i]) - w)
-		if math.IsNaN(d) {
-			d = math.Inf(1)
-		}
-		diff, size = max(diff, d), max(size, math.Abs(w))
-	}
-	if diff > tolerance*size {
-		t.Errorf("%s is off by %.2g of its largest element, at most %g allowed", name, diff/size, tolerance)
-	}
-	t.Logf("%s: %.1e", name, diff/size)
-}
-
-func digest(values []float32) string {
-	h := sha256.New()
-	for _, v := range values {
-		binary.Write(h, binary.LittleEndian, v)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

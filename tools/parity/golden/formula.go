@@ -12,31 +12,26 @@ import (
 	"strings"
 )
 
-// Word returns the i-th 64-bit word of a named stream.
-func Word(name string, i int) uint64 {
+// Stream is a named stream of numbers.
+type Stream uint64
+
+// NewStream returns the stream of a name.
+func NewStream(name string) Stream {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	return word(h.Sum64(), i)
+	return Stream(h.Sum64())
 }
 
-func word(seed uint64, i int) uint64 {
-	z := seed + uint64(i+1)*0x9E3779B97F4A7C15
+// Word returns the i-th word.
+func (s Stream) Word(i int) uint64 {
+	z := uint64(s) + uint64(i+1)*0x9E3779B97F4A7C15
 	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
 	z = (z ^ z>>27) * 0x94D049BB133111EB
 	return z ^ z>>31
 }
 
-// draws returns the first n values of a stream, in [-1, 1).
-func draws(name string, n int) []float64 {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	seed := h.Sum64()
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = float64(word(seed, i)>>40)/(1<<23) - 1
-	}
-	return out
-}
+// Draw returns the i-th word as a number in [-1, 1).
+func (s Stream) Draw(i int) float64 { return float64(s.Word(i)>>40)/(1<<23) - 1 }
 
 // Initial returns the initial value of a parameter or running statistic by
 // its PyTorch name, in row-major order.
@@ -55,29 +50,30 @@ func Initial(name string, shape []int) []float32 {
 		offset, scale = 1, 0.25
 	}
 	out := make([]float32, size)
-	for i, v := range draws(name, size) {
-		out[i] = float32(offset + v*scale)
+	s := NewStream(name)
+	for i := range out {
+		out[i] = float32(offset + s.Draw(i)*scale)
 	}
 	return out
 }
 
-// Classes and Size are the class count and the side of the images.
+// Classes and Size are the class count and the usual side of the images.
 const (
 	Classes = 10
 	Size    = 32
 )
 
-// Batch returns the images, n×3×Size×Size, and soft targets, n×Classes, that
+// Batch returns the images, n×3×size×size, and soft targets, n×Classes, that
 // step t of the golden with this salt trains on.
-func Batch(salt, t, n int) (images, targets []float32) {
+func Batch(salt, t, n, size int) (images, targets []float32) {
 	step := strconv.Itoa(t)
 	targets = make([]float32, n*Classes)
-	noise := draws("images."+strconv.Itoa(salt)+"."+step, n*3*Size*Size)
-	images = make([]float32, len(noise))
+	images = make([]float32, n*3*size*size)
+	words, noise := NewStream("targets."+step), NewStream("images."+strconv.Itoa(salt)+"."+step)
 	for row := range n {
-		a := int(Word("targets."+step, 3*row) % Classes)
-		b := (a + 1 + int(Word("targets."+step, 3*row+1)%(Classes-1))) % Classes
-		m := 472 + int(Word("targets."+step, 3*row+2)%401)
+		a := int(words.Word(3*row) % Classes)
+		b := (a + 1 + int(words.Word(3*row+1)%(Classes-1))) % Classes
+		m := 472 + int(words.Word(3*row+2)%401)
 		for k := range Classes {
 			v := 8
 			if k == a {
@@ -87,11 +83,11 @@ func Batch(salt, t, n int) (images, targets []float32) {
 			}
 			targets[row*Classes+k] = float32(v) / 1024
 		}
-		pattern := draws("pattern."+strconv.Itoa(a), 3*4*4)
-		for i := range 3 * Size * Size {
-			c, y, x := i/(Size*Size), i/Size%Size, i%Size
-			at := row*3*Size*Size + i
-			images[at] = float32(noise[at]*0.5 + pattern[(c*4+y/8)*4+x/8])
+		pattern := NewStream("pattern." + strconv.Itoa(a))
+		for i := range 3 * size * size {
+			c, y, x := i/(size*size), i/size%size, i%size
+			at := row*3*size*size + i
+			images[at] = float32(noise.Draw(at)*0.5 + pattern.Draw((c*4+y/(size/4))*4+x/(size/4)))
 		}
 	}
 	return images, targets

@@ -1,9 +1,6 @@
 package golden_test
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"iter"
 	"math"
 	"slices"
@@ -125,7 +122,7 @@ func (j job) step(t *testing.T, tr *runtime.Trainer, at int, decay float32) runt
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, targets := golden.Batch(j.salt, at, j.batch)
+	images, targets := golden.Batch(j.salt, at, j.batch, golden.Size)
 	r, err := tr.Step(images, targets, hyper)
 	if err != nil {
 		t.Fatal(err)
@@ -133,38 +130,16 @@ func (j job) step(t *testing.T, tr *runtime.Trainer, at int, decay float32) runt
 	return r
 }
 
-// within fails unless max|got−want| / max|want| is at most tolerance, and
-// returns it.
-func within(t *testing.T, name string, got []float32, want []float64, tolerance float64) float64 {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s has %d elements, want %d", name, len(got), len(want))
-	}
-	var diff, size float64
-	for i, w := range want {
-		if g := float64(got[i]); math.IsNaN(g) {
-			diff = math.Inf(1)
-		} else {
-			diff = max(diff, math.Abs(g-w))
-		}
-		size = max(size, math.Abs(w))
-	}
-	if diff > tolerance*size {
-		t.Errorf("%s is off by %.2g of its largest element, at most %g allowed", name, diff/size, tolerance)
-	}
-	return diff / size
-}
-
 // TestFormula compares the inputs with the digests of PyTorch's.
 func TestFormula(t *testing.T) {
-	if w := golden.Word("conv1.weight", 0); w != 0x8b8a08a85128a1b0 {
+	if w := golden.NewStream("conv1.weight").Word(0); w != 0x8b8a08a85128a1b0 {
 		t.Errorf("first word of conv1.weight is %#x", w)
 	}
 	for _, n := range networks {
 		j := open(t, n)
-		images, targets := golden.Batch(j.salt, 0, j.batch)
+		images, targets := golden.Batch(j.salt, 0, j.batch, golden.Size)
 		for name, values := range map[string][]float32{"images": images, "targets": targets, "state": j.state(t)} {
-			if got, want := digest(values), j.golden.Meta("sha256."+name); got != want {
+			if got, want := golden.Digest(values), j.golden.Meta("sha256."+name); got != want {
 				t.Errorf("%s: %s have digest %s, want %s", n.name, name, got, want)
 			}
 		}
@@ -190,12 +165,6 @@ func (j job) state(t *testing.T) []float32 {
 	return out
 }
 
-func digest(v []float32) string {
-	h := sha256.New()
-	binary.Write(h, binary.LittleEndian, v) // a hash never fails
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // TestStep compares one step with PyTorch's: loss, logits, every gradient and
 // the running statistics. Without decay the momentum buffer after the first
 // step is the gradient itself.
@@ -207,18 +176,18 @@ func TestStep(t *testing.T) {
 				j := open(t, n)
 				tr, _ := j.trainer(t, "false", false, l)
 				r := j.step(t, tr, 0, 0)
-				within(t, "the loss", []float32{r.Loss}, j.values(t, "loss"), stepTolerance)
-				within(t, "the logits", r.Logits, j.values(t, "logits"), stepTolerance)
+				golden.Within(t, "the loss", []float32{r.Loss}, j.values(t, "loss"), stepTolerance)
+				golden.Within(t, "the logits", r.Logits, j.values(t, "logits"), stepTolerance)
 				m, s := tr.Manifest(), tr.State()
 				worst, where := 0.0, ""
 				for _, p := range m.Parameters {
 					got := s.Slots[0][p.Offset : p.Offset+p.Size]
-					if e := within(t, "the gradient of "+p.Name, got, j.values(t, "grad."+p.Name), stepTolerance); e > worst {
+					if e := golden.Within(t, "the gradient of "+p.Name, got, j.values(t, "grad."+p.Name), stepTolerance); e > worst {
 						worst, where = e, p.Name
 					}
 				}
 				for _, p := range m.Statistics {
-					within(t, p.Name, s.Stats[p.Offset:p.Offset+p.Size], j.values(t, "stats."+p.Name), stepTolerance)
+					golden.Within(t, p.Name, s.Stats[p.Offset:p.Offset+p.Size], j.values(t, "stats."+p.Name), stepTolerance)
 				}
 				t.Logf("worst gradient: %s, off by %.1e", where, worst)
 			})
@@ -243,7 +212,7 @@ func TestCurve(t *testing.T) {
 				worst := 0.0
 				for at := range steps {
 					loss := j.step(t, tr, at, c.decay).Loss
-					worst = max(worst, within(t, "the loss", []float32{loss}, want[at:at+1], curveTolerance))
+					worst = max(worst, golden.Within(t, "the loss", []float32{loss}, want[at:at+1], curveTolerance))
 				}
 				t.Logf("worst loss off by %.1e", worst)
 				if c.name != "sgd" {
@@ -251,7 +220,7 @@ func TestCurve(t *testing.T) {
 				}
 				s := tr.State()
 				for _, p := range tr.Manifest().Statistics {
-					within(t, p.Name, s.Stats[p.Offset:p.Offset+p.Size], j.values(t, "stats20."+p.Name), curveTolerance)
+					golden.Within(t, p.Name, s.Stats[p.Offset:p.Offset+p.Size], j.values(t, "stats20."+p.Name), curveTolerance)
 				}
 			})
 		}
@@ -271,7 +240,7 @@ func TestEval(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Close()
-			images, _ := golden.Batch(j.salt, 0, j.batch)
+			images, _ := golden.Batch(j.salt, 0, j.batch, golden.Size)
 			logits := j.values(t, "eval.logits")
 			labels := make([]int, j.batch)
 			want := 0.0
@@ -286,7 +255,7 @@ func TestEval(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			within(t, "the loss", []float32{float32(score.Loss)}, []float64{want}, stepTolerance)
+			golden.Within(t, "the loss", []float32{float32(score.Loss)}, []float64{want}, stepTolerance)
 		})
 	}
 }

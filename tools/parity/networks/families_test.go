@@ -99,9 +99,9 @@ func rows(v []float64, n int) [][]float64 {
 }
 
 func picked(name string, v []float64) []float64 {
-	pick, out := stream("sample."+name), make([]float64, familySamples)
+	pick, out := golden.NewStream("sample."+name), make([]float64, familySamples)
 	for i := range out {
-		out[i] = v[pick(i)%uint64(len(v))]
+		out[i] = v[pick.Word(i)%uint64(len(v))]
 	}
 	return out
 }
@@ -184,9 +184,9 @@ func (s *step) run(t *testing.T, in map[string][]float32) map[string][]float32 {
 func noise(m *artifact.Manifest, step int) []float32 {
 	out := make([]float32, m.NoiseCount())
 	for _, r := range m.Random {
-		word := stream(fmt.Sprintf("noise.%d.%s", step, r.Name))
+		word := golden.NewStream(fmt.Sprintf("noise.%d.%s", step, r.Name))
 		for i := range r.Size {
-			u := (draw(word(i)) + 1) / 2
+			u := (word.Draw(i) + 1) / 2
 			switch {
 			case r.Keep == 0:
 				out[r.Offset+i] = float32(u)
@@ -263,7 +263,7 @@ func (f *family) inputs(m *artifact.Manifest) map[string][]float32 {
 
 // feed sets what step k trains on.
 func (f *family) feed(in map[string][]float32, m *artifact.Manifest, k int) {
-	in[artifact.Images], in[artifact.Targets] = batchOf(f.number("salt"), k, f.number("batch"), f.number("size"))
+	in[artifact.Images], in[artifact.Targets] = golden.Batch(f.number("salt"), k, f.number("batch"), f.number("size"))
 	if m.NoiseCount() > 0 {
 		in[artifact.Noise] = noise(m, k)
 	}
@@ -292,9 +292,9 @@ func (f *family) first(m *artifact.Manifest, start []float32, have, slot []float
 		f.within("the gradient of "+n, picked(n, grad), samples[i], scale)
 		dots := make([]float64, projections)
 		for d := range dots {
-			along := stream(fmt.Sprintf("project.%d.%s", d, n))
+			along := golden.NewStream(fmt.Sprintf("project.%d.%s", d, n))
 			for j, v := range grad {
-				dots[d] += v * draw(along(j))
+				dots[d] += v * along.Draw(j)
 			}
 			dots[d] /= math.Sqrt(float64(len(grad)))
 		}

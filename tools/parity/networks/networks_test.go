@@ -4,7 +4,6 @@ package networks_test
 
 import (
 	"fmt"
-	"hash/fnv"
 	"math"
 	"strings"
 	"testing"
@@ -26,40 +25,6 @@ const (
 	samples     = 32
 	projections = 2
 )
-
-// stream returns the function from i to the i-th word of a named stream
-// (tools/parity/formula.py), faster than golden.Word for many of them.
-func stream(name string) func(i int) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	seed := h.Sum64()
-	return func(i int) uint64 {
-		z := seed + uint64(i+1)*0x9E3779B97F4A7C15
-		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-		z = (z ^ z>>27) * 0x94D049BB133111EB
-		return z ^ z>>31
-	}
-}
-
-// draw turns a word into a number in [-1, 1).
-func draw(word uint64) float64 { return float64(word>>40)/(1<<23) - 1 }
-
-// batch is formula.py's batch of step 0 for images of any size.
-func batch(salt, n, size int) (images, targets []float32) { return batchOf(salt, 0, n, size) }
-
-// batchOf is that of any step.
-func batchOf(salt, step, n, size int) (images, targets []float32) {
-	_, targets = golden.Batch(salt, step, n)
-	noise, classOf := stream(fmt.Sprintf("images.%d.%d", salt, step)), fmt.Sprintf("targets.%d", step)
-	images = make([]float32, n*3*size*size)
-	for i := range images {
-		row, c, y, x := i/(3*size*size), i/(size*size)%3, i/size%size, i%size
-		a := golden.Word(classOf, 3*row) % classes
-		cell := (c*4+y/(size/4))*4 + x/(size/4)
-		images[i] = float32(draw(noise(i))*0.5 + draw(golden.Word(fmt.Sprintf("pattern.%d", a), cell)))
-	}
-	return images, targets
-}
 
 // initial is golden.Initial, but for the norms of bottlenecks: the third ends
 // the branch and is small, the second is not.
@@ -151,7 +116,7 @@ func compare(t *testing.T, name, model string, options map[string]string, block 
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, targets := batch(number("salt"), images, size)
+	x, targets := golden.Batch(number("salt"), 0, images, size)
 	r, err := tr.Step(x, targets, hyper)
 	if err != nil {
 		t.Fatal(err)
@@ -177,16 +142,16 @@ func compare(t *testing.T, name, model string, options map[string]string, block 
 		grad := widen(s.Slots[0][p.Offset : p.Offset+p.Size])
 		top := values("largest." + p.Name)[0]
 		within("the largest gradient of "+p.Name, []float64{largest(grad)}, []float64{top}, top)
-		pick, picked := stream("sample."+p.Name), make([]float64, samples)
+		pick, picked := golden.NewStream("sample."+p.Name), make([]float64, samples)
 		for i := range picked {
-			picked[i] = grad[pick(i)%uint64(len(grad))]
+			picked[i] = grad[pick.Word(i)%uint64(len(grad))]
 		}
 		within("the gradient of "+p.Name, picked, values("sample."+p.Name), top)
 		dots := make([]float64, projections)
 		for k := range dots {
-			along := stream(fmt.Sprintf("project.%d.%s", k, p.Name))
+			along := golden.NewStream(fmt.Sprintf("project.%d.%s", k, p.Name))
 			for i, v := range grad {
-				dots[k] += v * draw(along(i))
+				dots[k] += v * along.Draw(i)
 			}
 			dots[k] /= math.Sqrt(float64(len(grad)))
 		}

@@ -62,7 +62,7 @@ func open(t *testing.T) (g *golden.Golden, tensors []tensor, cases map[string]go
 }
 
 // draw is an element of a stream, in [-1, 1).
-func draw(name string, i int) float64 { return float64(golden.Word(name, i)>>40)/(1<<23) - 1 }
+func draw(name string, i int) float64 { return golden.NewStream(name).Draw(i) }
 
 func size(tensors []tensor) int {
 	n := 0

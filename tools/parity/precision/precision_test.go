@@ -38,7 +38,7 @@ func TestStep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			images, targets := golden.Batch(salt, 0, n)
+			images, targets := golden.Batch(salt, 0, n, golden.Size)
 			r, err := tr.Step(images, targets, hyper)
 			if err != nil || r.Skipped {
 				t.Fatal(r.Skipped, err)
