@@ -57,7 +57,7 @@ int run(const char *name, Direction way, const ConvolutionDescriptor &d, const T
   Convolution c;
   int s = prepare(name, way, d, x, w, y, algorithm, workspace, given, c);
   if (s != success) return s;
-  s = computing(x.type, [&](auto) { xm = reach(x, xm), wm = reach(w, wm), ym = reach(y, ym); });
+  s = reaching([&] { xm = reach(x, xm), wm = reach(w, wm), ym = reach(y, ym); });
   return s == success ? convolve(way, c, x, xm, w, wm, y, ym, alpha, beta) : s;
 }
 

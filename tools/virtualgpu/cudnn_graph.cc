@@ -178,7 +178,7 @@ Status runGraph(const Set &graph, const Set &pack, bool tf32) {
       if (memory.count(uid(t))) continue;
       char *p = given[uid(t)];
       if (!p) return fail(badParam, "cudnnBackendExecute: no memory for tensor %lld", (long long)uid(t));
-      s = computing(Type::f32, [&](float) { memory[uid(t)] = t->one<char>(tensorByValue, 0) ? p : reach(tensorOf(*t), p); });
+      s = reaching([&] { memory[uid(t)] = t->one<char>(tensorByValue, 0) ? p : reach(tensorOf(*t), p); });
       if (s != success) return s;
     }
   }

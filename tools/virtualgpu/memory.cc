@@ -3,7 +3,8 @@
 // pages through which the virtual processor works.
 //
 // VIRTUALGPU_MEMORY_MIB is how much there is (4096). New memory holds NaN, so
-// that what nobody wrote shows.
+// that what nobody wrote shows; without numerics it is never touched, and may be
+// larger than the host's.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <map>
 #include <mutex>
 
+#include "parallel.h"
 #include "ptx.h"
 
 namespace device {
@@ -67,7 +69,7 @@ void *allocate(size_t bytes) {
   memset(m.alive.data() + at / granule, 1, bytes / granule);
   m.taken += bytes;
   if (m.taken > m.most) m.most = m.taken;
-  memset(m.view + at, 0xff, bytes);
+  if (virtualgpu::numerics()) memset(m.view + at, 0xff, bytes);
   return m.address + at;
 }
 

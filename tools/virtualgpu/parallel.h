@@ -19,9 +19,20 @@ inline int64_t threads() {
   return n;
 }
 
+// numerics is false where VIRTUALGPU_NUMERICS=0 asks for what the host does
+// alone: nothing is computed.
+inline bool numerics() {
+  static const bool on = [] {
+    const char *s = getenv("VIRTUALGPU_NUMERICS");
+    return !s || atoi(s) != 0;
+  }();
+  return on;
+}
+
 // parallel calls f(i) for every i below n. work is roughly the number of
 // operations of all calls together: a thread costs more than a few thousand.
 template <class F> void parallel(int64_t n, double work, F f) {
+  if (!numerics()) return;
   int64_t many = std::min({threads(), n, int64_t(work / 100000) + 1});
   if (many <= 1) {
     for (int64_t i = 0; i < n; i++) f(i);
