@@ -46,8 +46,7 @@ struct State {
   std::map<std::string, Count> counts;
   int error = success;
 
-  // report writes the table anew. A program may end without notice, so it is
-  // written every second.
+  // report writes the table anew: every second, and when a session ends.
   void report(bool at_end) {
     static const char *path = getenv("VIRTUALGPU_REPORT");
     static auto last = std::chrono::steady_clock::now();
@@ -372,7 +371,10 @@ static int make(void **p) {
 API int cudaStreamCreate(void **s) { return make(s); }
 API int cudaStreamCreateWithFlags(void **s, unsigned) { return make(s); }
 API int cudaStreamCreateWithPriority(void **s, unsigned, int) { return make(s); }
-API int cudaStreamDestroy(void *) { return success; }
+API int cudaStreamDestroy(void *) {
+  state().report(true); // a session ends: a program in Go tells nobody when it does
+  return success;
+}
 API int cudaStreamSynchronize(void *) { return state().error; }
 API int cudaStreamQuery(void *) { return success; }
 API int cudaStreamWaitEvent(void *, void *, unsigned) { return success; }
