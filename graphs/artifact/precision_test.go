@@ -25,8 +25,8 @@ func mixedStep(t *testing.T, change func(*artifact.Spec)) *artifact.Set {
 }
 
 // TestMixedStep: state, loss and logits of a step in mixed precision stay
-// float32, its convolutions on a device read float16, and it is a file of the
-// plain layout whatever the machine offers.
+// float32, its convolutions on a device read float16, and for the CPU it is a file
+// of the plain layout whatever the machine offers.
 func TestMixedStep(t *testing.T) {
 	for _, provider := range []string{lower.CPU, lower.CUDA} {
 		set := mixedStep(t, func(s *artifact.Spec) {

@@ -41,6 +41,8 @@ func TestStepsStayOnTheDevice(t *testing.T) {
 		t.Run(name, func(t *testing.T) { staysOnTheDevice(t, c.spec) })
 		c.spec.Precision = &artifact.Mixed{LossScale: 1024, Dynamic: true, GrowthInterval: 100}
 		t.Run(name+"_mixed", func(t *testing.T) { staysOnTheDevice(t, c.spec) })
+		c.spec.Lowering.Kernels = true
+		t.Run(name+"_mixed_kernels", func(t *testing.T) { staysOnTheDevice(t, c.spec) })
 	}
 	set, err := artifact.Build(artifact.Spec{
 		Model: "resnet20", Config: models.Config{Classes: 10, Input: [3]int{3, 32, 32}}, Optimizer: "sgd", Batch: 8,
@@ -63,8 +65,20 @@ func staysOnTheDevice(t *testing.T, spec artifact.Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if spec.Lowering.Kernels {
+		if set.Manifest.Kernels != lower.CUDAKernelVersion {
+			t.Errorf("the manifest asks for kernels of version %d", set.Manifest.Kernels)
+		}
+		if u := kernels.CUDA().Place(set.Step).Unwanted(); !has(u, "ai.ortrain:", "no kernel of this operator") {
+			t.Error("the kernel library's operators are taken for ONNX Runtime's own")
+		}
+	}
 	for name, m := range map[string]*onnx.ModelProto{"step": set.Step, "eval": set.Eval, "infer": set.Infer} {
-		r := kernels.CUDA().Place(m)
+		list := kernels.CUDA()
+		if spec.Lowering.Kernels {
+			list = list.With(lower.KernelDomain)
+		}
+		r := list.Place(m)
 		for _, p := range r.Unwanted() {
 			t.Errorf("%s: %s (%s): %s", name, p.Node, p.Operator, p.Reason)
 		}
@@ -81,7 +95,7 @@ func staysOnTheDevice(t *testing.T, spec artifact.Spec) {
 
 func has(ps []kernels.Placement, operator, reason string) bool {
 	for _, p := range ps {
-		if p.Operator == operator && strings.Contains(p.Reason, reason) {
+		if strings.HasPrefix(p.Operator, operator) && strings.Contains(p.Reason, reason) {
 			return true
 		}
 	}

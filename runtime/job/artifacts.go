@@ -10,6 +10,7 @@ import (
 	"github.com/ortrain/ortrain/data"
 	"github.com/ortrain/ortrain/graphs/artifact"
 	"github.com/ortrain/ortrain/graphs/artifact/guide"
+	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/optimizer"
 	"github.com/ortrain/ortrain/runtime"
 	"github.com/ortrain/ortrain/tricks/pixel"
@@ -65,12 +66,8 @@ func Artifacts(c ArtifactsConfig) (*artifact.Manifest, error) {
 		return nil, err
 	}
 	if c.Native {
-		// Only the open library knows the machine's blocks.
-		if _, err := openLibrary(c.Library); err != nil {
+		if err := c.native(r.Provider); err != nil {
 			return nil, err
-		}
-		if runtime.ChannelBlock() == 0 {
-			return nil, errors.New("ONNX Runtime uses no channel blocks on this machine, so that there is no native form; leave --native out")
 		}
 	}
 	if _, err := pixels(r, d.Size); err != nil {
@@ -106,6 +103,24 @@ func Artifacts(c ArtifactsConfig) (*artifact.Manifest, error) {
 		return nil, err
 	}
 	return set.Manifest, guide.Write(c.Out)
+}
+
+// native makes sure of what a step in the provider's own layout needs here.
+func (c ArtifactsConfig) native(provider string) error {
+	if provider == lower.CUDA {
+		if _, err := runtime.FindKernels(provider); err != nil {
+			return fmt.Errorf("a native step for provider cuda uses its kernel library: %w", err)
+		}
+		return nil
+	}
+	// Only the open library knows the machine's blocks.
+	if _, err := openLibrary(c.Library); err != nil {
+		return err
+	}
+	if runtime.ChannelBlock() == 0 {
+		return errors.New("ONNX Runtime uses no channel blocks on this machine, so that there is no native form; leave --native out")
+	}
+	return nil
 }
 
 // dataset stands for the images, of which only classes and size are known.

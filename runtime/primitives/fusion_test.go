@@ -193,7 +193,7 @@ func TestFusions(t *testing.T) {
 							t.Fatal(err)
 						}
 						for name, w := range want {
-							if d := reference.Distance(got[name], w); d > 2*tolerance {
+							if d := reference.Distance(got[name], w); d > 2*(solved{}).tolerance() {
 								t.Errorf("%s is %.2g away from the reference", name, d)
 							}
 						}

@@ -49,13 +49,13 @@ func check(c config) error {
 			}
 		}
 		all := apart(device.gradient, host.gradient, 0)
-		row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
+		row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), c.layout(), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
 			fmt.Sprintf("%.2g", apart(device.logits, host.logits, 0)), fmt.Sprintf("%.2g", all), fmt.Sprintf("%.2g", worst), where,
 			fmt.Sprint(over), fmt.Sprint(len(m.Parameters)), c.deviceName()}
 		if all > tolerance {
 			failed++
 		}
-		if err := add(c.out, []string{"model", "batch", "size", "precision", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
+		if err := add(c.out, []string{"model", "batch", "size", "precision", "layout", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ type outcome struct {
 // gradient.
 func (c config) gradients(o runtime.Options, lowering string) (outcome, *artifact.Manifest, error) {
 	s := c.spec()
-	s.Loop, s.Lowering = false, lower.Options{Provider: lowering}
+	s.Loop, s.Lowering = false, lower.Options{Provider: lowering, Kernels: lowering == lower.CUDA && c.kernels()}
 	t, done, err := c.trainer(s, o)
 	if err != nil {
 		return outcome{}, nil, err
@@ -111,7 +111,7 @@ func (c config) checkLoop() error {
 	var states []*artifact.State
 	for _, loop := range []bool{false, true} {
 		s := c.spec()
-		s.Loop, s.Lowering = loop, lower.Options{Provider: lower.CUDA}
+		s.Loop, s.Lowering = loop, lower.Options{Provider: lower.CUDA, Kernels: c.kernels()}
 		t, done, err := c.trainer(s, c.session())
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ type config struct {
 	classes, perRun          int
 	mixed, float32Images     bool
 	noTF32, heuristic        bool
+	noKernels                bool
 	steps, rounds            int
 	out                      string
 }
@@ -48,6 +50,7 @@ func main() {
 	fs.BoolVar(&c.float32Images, "float32-images", false, "images as float32 instead of 8-bit")
 	fs.BoolVar(&c.noTF32, "no-tf32", false, "products of float32 in float32")
 	fs.BoolVar(&c.heuristic, "heuristic", false, "convolutions by cuDNN's heuristics instead of exhaustive search")
+	fs.BoolVar(&c.noKernels, "no-kernels", false, "without the kernel library, where there is one")
 	fs.IntVar(&c.steps, "steps", 40, "timed steps in a round")
 	fs.IntVar(&c.rounds, "rounds", 3, "rounds")
 	fs.StringVar(&c.out, "out", "", "CSV file to add a row to, or to write; default stdout alone")
@@ -85,8 +88,14 @@ func (c config) open() error {
 	if err := runtime.Open(lib); err != nil {
 		return err
 	}
-	if c.provider == lower.CUDA {
-		return runtime.CheckCUDA(lib, c.device)
+	if c.provider != lower.CUDA {
+		return nil
+	}
+	if _, err := runtime.FindKernels(c.provider); err != nil && !errors.Is(err, runtime.ErrNoKernels) {
+		return err
+	}
+	if err := runtime.CheckCUDA(lib, c.device); err != nil {
+		return err
 	}
 	return nil
 }
@@ -96,12 +105,27 @@ func (c config) session() runtime.Options {
 	return runtime.Options{Provider: c.provider, CUDA: runtime.CUDA{Device: c.device, NoTF32: c.noTF32, HeuristicSearch: c.heuristic}}
 }
 
+// kernels reports whether the step uses the kernel library. The CPU provider, which
+// tries the program, has no operators of CUDA's.
+func (c config) kernels() bool {
+	_, err := runtime.FindKernels(lower.CUDA)
+	return c.provider == lower.CUDA && !c.noKernels && err == nil
+}
+
+// layout names that of the maps, and whose operators are used.
+func (c config) layout() string {
+	if c.kernels() {
+		return "nhwc, kernel library"
+	}
+	return "nchw"
+}
+
 // spec describes the set that is timed, lowered for CUDA.
 func (c config) spec() artifact.Spec {
 	s := artifact.Spec{
 		Model: c.model, Config: models.Config{Classes: c.classes, Input: [3]int{3, c.size, c.size}},
 		Optimizer: "sgd", Batch: c.batch, Seed: 1, Loop: c.perRun > 1,
-		Lowering: lower.Options{Provider: lower.CUDA, Choices: c.chosen()},
+		Lowering: lower.Options{Provider: lower.CUDA, Kernels: c.kernels(), Choices: c.chosen()},
 	}
 	if c.mixed {
 		s.Precision = &artifact.Mixed{LossScale: 1024, Dynamic: true, GrowthInterval: 2000}

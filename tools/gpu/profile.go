@@ -129,7 +129,7 @@ func (c config) summary(events []event) error {
 		}
 		return measure.WriteTable(path, append([][]string{header}, rows...))
 	}
-	fmt.Printf("%s, batch %d, %s: %.2f ms a step in nodes\n", c.model, c.batch, precision(c), whole/1000)
+	fmt.Printf("%s, batch %d, %s, %s: %.2f ms a step in nodes\n", c.model, c.batch, precision(c), c.layout(), whole/1000)
 	var rows [][]string
 	for _, s := range ordered(byOp) {
 		rows = append(rows, []string{s.name, fmt.Sprint(s.runs), fmt.Sprintf("%.3f", s.total/1000), fmt.Sprintf("%.1f %%", 100*s.total/whole)})

@@ -17,6 +17,9 @@
 #   train       CIFAR-10, ResNet-18 to its plateau, beside PyTorch (needs DATA);
 #               goes on where an earlier call stopped
 #
+# Where CUDA's kernel library is built (make kernels-cuda; pack sees to it), all
+# that may use it is measured with it and without.
+#
 # For a machine that cannot build or fetch anything, and takes small transfers:
 #
 #   tools/gpu/run.sh pack                here: programs and library into .gpu,
@@ -47,6 +50,8 @@ pack() {
 	go build -buildvcs=false -o .gpu/bin/ortrain ./cmd/ortrain
 	go build -buildvcs=false -o .gpu/bin/gpu ./tools/gpu
 	go test -c -o .gpu/bin/primitives.test ./runtime/primitives
+	[ -e .cache/kernels/libortrain_kernels_cuda.so ] || make --no-print-directory kernels-cuda
+	cp .cache/kernels/libortrain_kernels_cuda.so .gpu/bin/ # found beside the programs
 	# The library compresses to some 180 MiB: four folders.
 	tar cf - -C ".cache/onnxruntime-cuda/$version" . | xz -T0 -6 | split -b 48M -d -a 1 - .gpu/library.
 	for piece in .gpu/library.?; do
@@ -101,6 +106,12 @@ else
 	torch=(--device cpu)
 fi
 
+# With the kernel library where there is one, and without.
+forms=(-no-kernels)
+if [ -z "$cpu" ] && [ -e "$bin/libortrain_kernels_cuda.so" -o -e .cache/kernels/libortrain_kernels_cuda.so ]; then
+	forms=("" -no-kernels)
+fi
+
 say() { printf '\n== %s\n' "$*"; }
 fresh() { rm -f "$@"; }
 peer() {
@@ -129,12 +140,14 @@ check() {
 	fi
 	for network in "resnet20 128 32" "wrn16_4 64 32" "resnet18 128 32" "resnet50 32 128"; do
 		set -- $network
-		"$bin/gpu" check "${where[@]}" -model "$1" -batch "$2" -size "$3" -out "$out/check.csv"
+		for f in "${forms[@]}"; do
+			"$bin/gpu" check "${where[@]}" -model "$1" -batch "$2" -size "$3" $f -out "$out/check.csv"
+		done
 	done
 }
 
 primitives() {
-	local which='TestForms/.*/(cuda_|chosen_cuda)|TestNetworks'
+	local which='TestForms/.*/(cuda_|chosen_cuda)|TestHalf/.*/cuda_|TestFusions|TestNetworks|TestMixedNetworks'
 	[ -z "$cpu" ] || which='TestForms/(MaxPool|ReluGrad).*/(cuda_|chosen_cuda)'
 	(
 		cd runtime/primitives
@@ -153,12 +166,16 @@ speed() {
 		rounds=1 runs="1 2"
 	fi
 	peer "${peers[@]}" --rounds $rounds --precision amp
-	for k in $runs; do
-		"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -mixed -steps-per-run "$k"
+	for f in "${forms[@]}"; do
+		for k in $runs; do
+			"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -mixed $f -steps-per-run "$k"
+		done
 	done
 	peer "${peers[@]}" --rounds $rounds --precision amp --input host
 	peer "${peers[@]}" --rounds $rounds --precision tf32
-	"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -steps-per-run "${runs##* }"
+	for f in "${forms[@]}"; do
+		"$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds $f -steps-per-run "${runs##* }"
+	done
 	[ -n "$cpu" ] || "$bin/gpu" step "${where[@]}" "${common[@]}" -rounds $rounds -mixed -heuristic -steps-per-run 8
 }
 
@@ -187,8 +204,10 @@ profile() {
 		a=(-model resnet18 -batch 4 -size 32 -steps 2) b=(-model resnet50 -batch 2 -size 64 -steps 1)
 	fi
 	for precision in "" -mixed; do
-		"$bin/gpu" profile "${where[@]}" "${a[@]}" $precision -out "$out/profile_resnet18$precision.csv"
-		"$bin/gpu" profile "${where[@]}" "${b[@]}" $precision -out "$out/profile_resnet50$precision.csv"
+		for f in "${forms[@]}"; do
+			"$bin/gpu" profile "${where[@]}" "${a[@]}" $precision $f -out "$out/profile_resnet18$precision$f.csv"
+			"$bin/gpu" profile "${where[@]}" "${b[@]}" $precision $f -out "$out/profile_resnet50$precision$f.csv"
+		done
 	done
 	unset CUDA_LAUNCH_BLOCKING
 }

@@ -68,7 +68,7 @@ func step(c config) error {
 		input = "float32 from the host"
 	}
 	lib, _ := runtime.Opened()
-	return add(c.out, stepColumns, []string{"ortrain", c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), "nchw", input, fmt.Sprint(c.perRun),
+	return add(c.out, stepColumns, []string{"ortrain", c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), c.layout(), input, fmt.Sprint(c.perRun),
 		fmt.Sprintf("%.1f", float64(c.batch)/s), fmt.Sprintf("%.2f", 1000*s), memory, c.deviceName(), "ONNX Runtime " + lib.Version})
 }
 
