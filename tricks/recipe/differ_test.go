@@ -18,7 +18,7 @@ func TestDifference(t *testing.T) {
 		want        string
 	}{
 		{"none", changed(), changed(), ""},
-		{"what changes no number", changed(), changed("data.workers=7", "checkpoint.keep=9", "checkpoint.minutes=0.5", "checkpoint.keep_best=true", "data.dir=x"), ""},
+		{"what changes no number", changed(), changed("data.workers=7", "checkpoint.keep=9", "checkpoint.minutes=0.5", "checkpoint.keep_best=true", "data.dir=x", "provider=cuda", "cuda.device=1", "cuda.tf32=false"), ""},
 		{"a value", changed("batch=32"), changed("batch=64"), "batch: 32, now 64"},
 		{"a list", changed("augment=[mirror]"), changed("augment=[]"), "augment: not set, now empty; augment.0.name: mirror, now not set; augment.0.p: 0.5, now not set"},
 		{"many", changed(), changed("batch=64", "epochs=3", "seed=4", "limit=100", "model.name=resnet8"),

@@ -28,7 +28,7 @@ func (r *Recipe) Marshal() ([]byte, error) {
 // Hash returns the hexadecimal SHA-256 of the resolved recipe without what
 // cannot change the numbers: where the data lies, how many workers load it
 // and in which form, how often a checkpoint is written, how many steps a run
-// takes.
+// takes, on which device. (Another device rounds differently.)
 func (r *Recipe) Hash() (string, error) {
 	text, err := r.essence()
 	if err != nil {
@@ -47,6 +47,8 @@ func (r *Recipe) essence() ([]byte, error) {
 	full.Data.Dir, full.Data.Workers, full.Data.Images = "", 0, ""
 	full.Checkpoint = Checkpoint{}
 	full.StepsPerRun = 0
+	// A run may move to another device: its state is the same there.
+	full.Provider, full.CUDA = Default().Provider, CUDA{}
 	full.Teacher = full.Teacher.portable()
 	return full.Marshal()
 }
