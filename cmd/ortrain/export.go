@@ -49,7 +49,7 @@ images. 'ortrain verify' checks the file against the run.
 			&cli.StringFlag{Name: "calibration", Usage: "with --int8: `METHOD` of finding ranges: " + strings.Join(methods, ", ") + " or percentile:P" + usual(calibrate.DefaultMethod)},
 			&cli.IntFlag{Name: "calibration-images", Usage: "with --int8: calibrate on `N` training images (default 512)"},
 			&cli.StringFlag{Name: "keep-float", Usage: "with --int8: leave the `LAYERS` first, last or first,last in float32"},
-			&cli.BoolFlag{Name: "reduce-range", Usage: "with --int8: weights of 7 bits, for processors without 8-bit dot products (VNNI)"},
+			&cli.BoolFlag{Name: "full-range", Usage: "with --int8: weights of 8 bits instead of 7; x86 processors without 8-bit dot products (VNNI) then compute wrongly, unless their ONNX Runtime session sets session.x64quantprecision to 1"},
 			&cli.BoolFlag{Name: "unfolded", Usage: "leave the batch norms on their own"},
 			&cli.BoolFlag{Name: "measure", Usage: "measure accuracy and speed also of float32 (float16 and int8 always do)"},
 			&cli.BoolFlag{Name: "no-measure", Usage: "do not measure"},
@@ -151,7 +151,7 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 	}
 	for _, needs := range []struct{ flag, of string }{
 		{"resize", "preprocess"}, {"interpolation", "preprocess"}, {"float16-ports", "float16"},
-		{"calibration", "int8"}, {"calibration-images", "int8"}, {"keep-float", "int8"}, {"reduce-range", "int8"},
+		{"calibration", "int8"}, {"calibration-images", "int8"}, {"keep-float", "int8"}, {"full-range", "int8"},
 	} {
 		if c.IsSet(needs.flag) && !c.Bool(needs.of) {
 			return bad("--%s goes with --%s", needs.flag, needs.of)
@@ -163,7 +163,7 @@ func exportConfig(c *cli.Context) (job.ExportConfig, error) {
 	if c.IsSet("max-drop") && x.MaxDrop == 0 {
 		x.MaxDrop = 1e-12 // any loss; 0 stands for the default
 	}
-	x.Calibration.ReduceRange = c.Bool("reduce-range")
+	x.Calibration.FullRange = c.Bool("full-range")
 	for _, layer := range splitNames(strings.Split(c.String("keep-float"), ",")) {
 		switch layer {
 		case "":

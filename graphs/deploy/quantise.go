@@ -15,10 +15,13 @@ type QuantiseOptions struct {
 	// KeepFirst and KeepLast leave the first and the last convolution or
 	// product, whose rounding often costs the most accuracy, in float32.
 	KeepFirst, KeepLast bool
-	// ReduceRange uses 7 of the 8 bits of the weights. Processors without
-	// 8-bit dot products (AVX2 or AVX-512 without VNNI) add pairs of products
-	// in 16 bits, which full weights can overflow.
-	ReduceRange bool
+	// FullRange uses all 8 bits of the weights instead of 7, which is a little
+	// more exact where the processor has 8-bit dot products, and wrong where it
+	// has none: on x86 with AVX2 or AVX-512 but no VNNI, ONNX Runtime adds two
+	// products of uint8 by int8 in 16 bits that saturate at ±32767, and 2·255·127
+	// is above that. There such a model needs the session option
+	// session.x64quantprecision = 1, which takes slower kernels.
+	FullRange bool
 }
 
 // Quantised says what Quantise did.
@@ -35,8 +38,8 @@ type Quantised struct {
 // runtime executes, and which ONNX Runtime replaces by its integer kernels when
 // it loads the file.
 //
-// Weights become int8, symmetric, with a scale for each output channel; biases
-// int32; activations uint8 with a scale and a zero point for the whole tensor,
+// Weights become int8, symmetric, of 7 bits unless the options want 8, with a
+// scale for each output channel; biases int32; activations uint8 with a scale and a zero point for the whole tensor,
 // from ranges, which must hold every name that Activations lists.
 func Quantise(m *onnx.ModelProto, ranges map[string]Range, o QuantiseOptions) (*onnx.ModelProto, Quantised, error) {
 	q, err := newQuantiser(m, o)
@@ -125,9 +128,9 @@ func newQuantiser(m *onnx.ModelProto, o QuantiseOptions) (*quantiser, error) {
 	}
 	e.normsToConvolutions()
 	q := &quantiser{edit: e, role: map[*onnx.NodeProto]role{}, merged: map[*onnx.NodeProto]*onnx.NodeProto{}, joined: map[*onnx.NodeProto]*onnx.NodeProto{},
-		stored: map[string]string{}, back: map[string]string{}, params: map[string]parameters{}, weightTop: 127}
-	if o.ReduceRange {
-		q.weightTop = 63
+		stored: map[string]string{}, back: map[string]string{}, params: map[string]parameters{}, weightTop: 63} // 2·255·63 fits in 16 bits
+	if o.FullRange {
+		q.weightTop = 127
 	}
 	q.plan = append(q.plan, e.graph.Node...)
 	q.assign(o)

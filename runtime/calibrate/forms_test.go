@@ -85,6 +85,14 @@ func noise(n, values int) []float32 {
 // outputs.
 func run(t testing.TB, m *onnx.ModelProto, input *runtime.Tensor) map[string][]float32 {
 	t.Helper()
+	return runAs(t, m, input, runtime.OptimizeAll)
+}
+
+// runAs is run at a level of optimization. At OptimizeNone a QDQ model computes
+// in float32 between its roundings: what the file means, whatever the integer
+// kernels of the processor do.
+func runAs(t testing.TB, m *onnx.ModelProto, input *runtime.Tensor, level runtime.Optimization) map[string][]float32 {
+	t.Helper()
 	b, err := onnx.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +100,7 @@ func run(t testing.TB, m *onnx.ModelProto, input *runtime.Tensor) map[string][]f
 	if _, err := check.Bytes(b); err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSessionFromBytes(t.Name(), b, runtime.Options{Threads: 1})
+	s, err := runtime.NewSessionFromBytes(t.Name(), b, runtime.Options{Threads: 1, Optimization: level})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,10 +200,18 @@ func TestForms(t *testing.T) {
 					t.Fatalf("%s: %v", form, err)
 				}
 				bound := map[string]float64{"float16": 0.01, "float16 weights": 0.01, "int8": 0.25}[form] // random weights and statistics are hard on 8 bits
-				d := apart(want, run(t, small, x)[artifact.Logits])
+				got := run(t, small, x)[artifact.Logits]
+				d := apart(want, got)
 				t.Logf("%s: logits move by %.2g", form, d)
 				if d > bound || d == 0 {
 					t.Errorf("%s: logits move by %.2g, allowed is %g", form, d, bound)
+				}
+				if form == "int8" {
+					d := apart(runAs(t, small, x, runtime.OptimizeNone)[artifact.Logits], got)
+					t.Logf("int8: the integer kernels move the file's logits by %.2g", d)
+					if d > 0.05 {
+						t.Errorf("int8: the integer kernels move the file's logits by %.2g, allowed is 0.05", d)
+					}
 				}
 			}
 		})

@@ -45,8 +45,8 @@ func CompareForms(ctx context.Context, c CompareConfig) ([]Measured, error) {
 		{"int8, entropy", ExportConfig{Precision: Int8, Calibration: Calibration{Method: "entropy"}}},
 		{"int8, first and last float32", ExportConfig{Precision: Int8,
 			Calibration: Calibration{QuantiseOptions: deploy.QuantiseOptions{KeepFirst: true, KeepLast: true}}}},
-		{"int8, 7-bit weights", ExportConfig{Precision: Int8,
-			Calibration: Calibration{QuantiseOptions: deploy.QuantiseOptions{ReduceRange: true}}}},
+		{"int8, 8-bit weights", ExportConfig{Precision: Int8,
+			Calibration: Calibration{QuantiseOptions: deploy.QuantiseOptions{FullRange: true}}}},
 	} {
 		f.Run, f.Execution, f.Progress = c.Run, c.Execution, c.Progress
 		x := &exporter{ExportConfig: f.ExportConfig, run: run, result: &ExportResult{}}

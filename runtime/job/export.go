@@ -363,6 +363,9 @@ func (x *exporter) judge() error {
 			x.Precision, 100*lost, 100*before, 100*after, 100*x.MaxDrop)
 		if x.Precision == Int8 {
 			line += "; try another calibration method, more calibration images, or keep the first and last layer in float32"
+			if x.Calibration.FullRange {
+				line += ", or leave the weights at 7 bits, which every processor computes right"
+			}
 		}
 		if x.Refuse {
 			return fmt.Errorf("%s: %s; it is not written", x.Out, line)

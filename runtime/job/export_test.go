@@ -60,7 +60,7 @@ func TestExportForms(t *testing.T) {
 		"weights":       {Precision: job.Float16Weights, Softmax: true},
 		"int8":          {Precision: job.Int8, Measure: true, Limit: 50, MaxDrop: -1, Preprocess: true, Calibration: job.Calibration{Images: 40}},
 		"int8 part": {Precision: job.Int8, Calibration: job.Calibration{Images: 40, Method: "entropy",
-			QuantiseOptions: deploy.QuantiseOptions{KeepFirst: true, KeepLast: true, ReduceRange: true}}},
+			QuantiseOptions: deploy.QuantiseOptions{KeepFirst: true, KeepLast: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Run, c.Out = run, filepath.Join(t.TempDir(), "model.onnx")
@@ -91,6 +91,9 @@ func TestExportForms(t *testing.T) {
 				if m.Metadata[key] == "" {
 					t.Errorf("no metadata %s", key)
 				}
+			}
+			if q := m.Metadata[runtime.MetaQuantisation]; (r.Precision == job.Int8) != strings.Contains(q, "weights of 7 bits") {
+				t.Errorf("metadata %s is %q", runtime.MetaQuantisation, q)
 			}
 			if m.Metadata[runtime.MetaLicense] != c.License || m.Metadata[runtime.MetaPrecision] != r.Precision {
 				t.Errorf("metadata %v", m.Metadata)

@@ -112,8 +112,12 @@ func (x *exporter) provenance() runtime.Provenance {
 		p.Metrics["test_images"] = float64(m.Images)
 	}
 	if x.Precision == Int8 {
-		p.Quantisation = fmt.Sprintf("static, QDQ, uint8 activations by %s over %d training images, int8 weights per channel, %d layers in int8, %d in float32",
-			x.method.Name, x.calibrated, x.quantised.Weighted, x.quantised.Float)
+		bits := 7
+		if x.Calibration.FullRange {
+			bits = 8
+		}
+		p.Quantisation = fmt.Sprintf("static, QDQ, uint8 activations by %s over %d training images, int8 weights of %d bits per channel, %d layers in int8, %d in float32",
+			x.method.Name, x.calibrated, bits, x.quantised.Weighted, x.quantised.Float)
 	}
 	return p
 }
