@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	goruntime "runtime"
+	"sync"
 	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -64,6 +65,10 @@ func NewSessionFromBytes(name string, data []byte, o Options) (*Session, error) 
 // computed, which the rewrite leaves alone anyway.
 const layoutNodes = 40_000
 
+// opening lets one session with a kernel library be made at a time: of two, ONNX
+// Runtime sometimes does not know the library's operators.
+var opening sync.Mutex
+
 type opener func(inputs, outputs []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error)
 
 func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*Session, error) {
@@ -88,6 +93,10 @@ func newSession(name string, model *onnx.ModelProto, o Options, open opener) (*S
 			return nil, err
 		}
 		o.Config = merged(config, o.Config)
+	}
+	if o.Kernels != nil {
+		opening.Lock()
+		defer opening.Unlock()
 	}
 	// The CUDA provider takes the process's signals.
 	handlers.Keep(func() { err = s.load(o, open) })

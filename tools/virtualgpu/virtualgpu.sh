@@ -5,7 +5,7 @@
 #   tools/virtualgpu/virtualgpu.sh run COMMAND...  run a command with both, for example
 #   tools/virtualgpu/virtualgpu.sh run bin/ortrain doctor --provider cuda
 #
-# README.md says what it is and is not. Needs pip, g++, binutils, unzip.
+# README.md says what it is and is not. Needs Python with pip, g++, binutils.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=$(cd "$here/../.." && pwd)/.cache/virtualgpu
@@ -26,9 +26,12 @@ setup() {
 			echo "virtualgpu: the fetched file is not the one that is known; it was thrown away" >&2
 			exit 1
 		}
-		unzip -q -j "$fetched"/*.whl 'onnxruntime/capi/libonnxruntime*' -d "$fetched/onnxruntime"
+		mkdir "$fetched/onnxruntime"
+		for library in libonnxruntime.so.$version libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so; do
+			python3 -c 'import shutil, sys, zipfile; shutil.copyfileobj(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), open(sys.argv[3], "wb"))' \
+				"$fetched"/*.whl "onnxruntime/capi/$library" "$fetched/onnxruntime/$library"
+		done
 		mv "$fetched/onnxruntime/libonnxruntime.so.$version" "$fetched/onnxruntime/libonnxruntime.so.1"
-		rm -f "$fetched/onnxruntime/libonnxruntime_providers_tensorrt.so"
 		mv "$fetched/onnxruntime" "$cache/onnxruntime"
 		rm -rf "$fetched"
 		trap - EXIT
