@@ -1,5 +1,5 @@
 """What the scripts of the goldens share: their flags, the file that they write or
-check, and the search for inputs on which no rectifier is in doubt.
+check, and the search for inputs on which no rectifier or max pool is in doubt.
 """
 
 import argparse
@@ -48,18 +48,40 @@ def finish(path, tensors, meta, check, close=near(1e-6)):
 
 
 def margin(forward):
-    """How many times the float32 error the ReLU input nearest to zero is, when
-    forward(dtype) runs a network that is built anew."""
-    inputs, relu = [], F.relu
-    F.relu = lambda x, inplace=False: (inputs.append(x.detach().clone()), relu(x))[1]
+    """How many times the float32 error the nearest decision of forward(dtype) is: a
+    ReLU's input to zero, or a max pool's largest input to the next. Either taken the
+    other way moves a gradient by more than rounding does."""
+    decisions, relu, max_pool2d = [], F.relu, F.max_pool2d
+
+    def noting_relu(x, inplace=False):
+        decisions.append(x.detach().clone())
+        return relu(x)
+
+    def noting_max_pool2d(x, kernel, stride, padding=0, *rest, **options):
+        around = F.pad(x.detach(), (padding,) * 4, value=float("-inf"))
+        decisions.append(F.unfold(around.flatten(0, 1)[:, None], kernel, stride=stride))
+        return max_pool2d(x, kernel, stride, padding, *rest, **options)
+
+    F.relu, F.max_pool2d = noting_relu, noting_max_pool2d
     try:
-        with torch.no_grad():
-            for dtype in (torch.float64, torch.float32):
-                forward(dtype)
+        for dtype in (torch.float64, torch.float32):
+            forward(dtype)
     finally:
-        F.relu = relu
-    half = len(inputs) // 2
-    return min((a.abs().min() / (a - b).square().mean().sqrt()).item() for a, b in zip(inputs[:half], inputs[half:]))
+        F.relu, F.max_pool2d = relu, max_pool2d
+    half = len(decisions) // 2
+    return min(nearest(a, b) for a, b in zip(decisions[:half], decisions[half:]))
+
+
+def nearest(exact, rounded):
+    """The margin of one layer: of a ReLU from its inputs, of a max pool from its
+    windows (planes × elements × windows)."""
+    if exact.dim() == 3:
+        best, at = exact.topk(2, 1)
+        exact, rounded = best[:, 0] - best[:, 1], rounded.gather(1, at).diff(dim=1)[:, 0].neg()
+        # Equals are zeros of a ReLU: whichever is taken, it passes no gradient on.
+        apart = (exact > 0) & exact.isfinite()
+        exact, rounded = exact[apart], rounded[apart]
+    return (exact.abs().min() / (exact - rounded).square().mean().sqrt()).item()
 
 
 def search(name, salts, margin_of):

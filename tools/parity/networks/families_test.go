@@ -36,7 +36,7 @@ func TestFamilies(t *testing.T) {
 		{"amoebanet_b_1_16", "amoebanet_b_1_16", map[string]string{"drop_path": "0.2"}, false},
 		{"resnext50_32x4d", "resnext50_32x4d", nil, true},
 		{"resnet50_a", "resnet50", map[string]string{"variant": "A"}, true},
-		{"resnet50_c", "resnet50", map[string]string{"variant": "C"}, true},
+		{"resnet18_c", "resnet18", map[string]string{"stem": "imagenet", "variant": "C"}, true},
 		{"resnet18_se", "resnet18", map[string]string{"se": "true"}, true},
 		{"resnet18_preact", "resnet18", map[string]string{"preact": "true"}, true},
 		{"resnet8_drops", "resnet8", map[string]string{"dropout": "0.3", "stochastic_depth": "0.5"}, false},
