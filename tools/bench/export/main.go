@@ -4,7 +4,8 @@
 //
 //	go run ./tools/bench/export -run RUN [-limit N] [-threads N] [-out FILE.csv]
 //
-// It wrote testdata/results/export_*.csv, of runs trained by
+// It wrote testdata/results/export_*.csv when int8 weights had 8 bits unless a
+// form says 7; now they have 7 unless it says 8. The runs were trained by
 //
 //	ortrain train --data mnist --model resnet8 --epochs 1 --limit 8000 --seed 1
 //	ortrain train --data cifar10 --test-files test_batch_jpeg.bin --model resnet20 \
