@@ -115,7 +115,7 @@ func (e *Emitter) anyBlocked(n *ir.Node) bool {
 // blk returns the name of v in blocks, reordering it if necessary.
 func (e *Emitter) blk(v *ir.Value) string {
 	if e.widened != nil && v.DType == ir.Float16 {
-		return e.widenLast(v)
+		return e.widen(e.widenedLast, v, e.blk)
 	}
 	if e.blocked[v] == "" {
 		if e.channelsLast() {
@@ -130,7 +130,7 @@ func (e *Emitter) blk(v *ir.Value) string {
 // outBlk names a value that is about to be emitted in blocks.
 func (e *Emitter) outBlk(v *ir.Value) string {
 	if e.widened != nil && v.DType == ir.Float16 {
-		return e.outWidenedLast(v)
+		return e.outWidened(e.widenedLast, v)
 	}
 	layout := ".blocked"
 	if e.channelsLast() {

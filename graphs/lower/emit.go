@@ -36,14 +36,11 @@ type Emitter struct {
 	sums map[*ir.Node][2]string
 
 	// widened holds, while a form that knows only float32 emits its node, the
-	// float32 copies of that node's float16 values, written those that it makes;
-	// half tells that the present form computes in float16 (see halves.go).
-	widened map[*ir.Value]string
-	written []*ir.Value
-	// widenedLast and writtenLast are the same for copies with channels last.
-	widenedLast map[*ir.Value]string
-	writtenLast []*ir.Value
-	half        bool
+	// float32 copies of that node's float16 values in plain layout, widenedLast
+	// those with channels last; half tells that the present form computes in
+	// float16 (see halves.go).
+	widened, widenedLast *copies
+	half                 bool
 
 	taken   map[string]bool
 	consts  map[string]string
@@ -85,7 +82,7 @@ func newEmitter(g *ir.Graph, o Options) *Emitter {
 // in returns the name of an emitted value in plain layout.
 func (e *Emitter) in(v *ir.Value) string {
 	if e.widened != nil && v.DType == ir.Float16 {
-		return e.widen(v)
+		return e.widen(e.widened, v, e.in)
 	}
 	if name := e.plain[v]; name != "" {
 		return name
@@ -110,7 +107,7 @@ func (e *Emitter) in(v *ir.Value) string {
 // out names a value that is about to be emitted in plain layout.
 func (e *Emitter) out(v *ir.Value) string {
 	if e.widened != nil && v.DType == ir.Float16 {
-		return e.outWidened(v)
+		return e.outWidened(e.widened, v)
 	}
 	name := e.reserved[v]
 	if name == "" {

@@ -89,59 +89,49 @@ func (f form) apply(e *Emitter, n *ir.Node) bool {
 	return ok
 }
 
+// copies are the float32 copies of a node's float16 values in one layout: their
+// names, and which of them the node writes.
+type copies struct {
+	names   map[*ir.Value]string
+	written []*ir.Value
+}
+
 // inFloat32 lets emit see float32 in place of float16 values. Copies last for
 // this one emission: kept from the forward pass to the backward, they would
 // cost the memory that float16 saves.
 func (e *Emitter) inFloat32(emit func()) {
-	e.widened, e.widenedLast = map[*ir.Value]string{}, map[*ir.Value]string{}
-	e.written, e.writtenLast = nil, nil
+	plain, last := &copies{names: map[*ir.Value]string{}}, &copies{names: map[*ir.Value]string{}}
+	e.widened, e.widenedLast = plain, last
 	emit()
-	widened, written, widenedLast, writtenLast := e.widened, e.written, e.widenedLast, e.writtenLast
-	e.widened, e.written, e.widenedLast, e.writtenLast = nil, nil, nil, nil
-	for _, v := range written {
-		e.emit("Cast", []string{widened[v]}, []string{e.out(v)}, castTo(ir.Float16))
-	}
-	for _, v := range writtenLast {
-		e.emit("Cast", []string{widenedLast[v]}, []string{e.outBlk(v)}, castTo(ir.Float16))
+	e.widened, e.widenedLast = nil, nil
+	e.narrow(plain, e.out)
+	e.narrow(last, e.outBlk)
+}
+
+// narrow rounds what a node has written, under the names that out gives.
+func (e *Emitter) narrow(c *copies, out func(*ir.Value) string) {
+	for _, v := range c.written {
+		e.emit("Cast", []string{c.names[v]}, []string{out(v)}, castTo(ir.Float16))
 	}
 }
 
-// widen is in for a float16 value within inFloat32.
-func (e *Emitter) widen(v *ir.Value) string {
-	if name := e.widened[v]; name != "" {
+// widen returns the copy of a float16 value within inFloat32; in gives the name
+// of the value itself.
+func (e *Emitter) widen(c *copies, v *ir.Value, in func(*ir.Value) string) string {
+	if name := c.names[v]; name != "" {
 		return name
 	}
 	widened := e.widened
 	e.widened = nil
-	name := e.in(v)
+	name := in(v)
 	e.widened = widened
-	e.widened[v] = e.do("Cast", []string{name}, castTo(ir.Float32))
-	return e.widened[v]
+	c.names[v] = e.do("Cast", []string{name}, castTo(ir.Float32))
+	return c.names[v]
 }
 
-// widenLast is blk for a float16 value within inFloat32.
-func (e *Emitter) widenLast(v *ir.Value) string {
-	if name := e.widenedLast[v]; name != "" {
-		return name
-	}
-	widened := e.widened
-	e.widened = nil
-	name := e.blk(v)
-	e.widened = widened
-	e.widenedLast[v] = e.do("Cast", []string{name}, castTo(ir.Float32))
-	return e.widenedLast[v]
-}
-
-// outWidenedLast is outBlk for a float16 value within inFloat32.
-func (e *Emitter) outWidenedLast(v *ir.Value) string {
-	e.widenedLast[v] = e.tmp("float32")
-	e.writtenLast = append(e.writtenLast, v)
-	return e.widenedLast[v]
-}
-
-// outWidened is out for a float16 value within inFloat32.
-func (e *Emitter) outWidened(v *ir.Value) string {
-	e.widened[v] = e.tmp("float32")
-	e.written = append(e.written, v)
-	return e.widened[v]
+// outWidened names the copy that a node is about to write within inFloat32.
+func (e *Emitter) outWidened(c *copies, v *ir.Value) string {
+	c.names[v] = e.tmp("float32")
+	c.written = append(c.written, v)
+	return c.names[v]
 }
