@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,10 +16,7 @@ func TestChosenCheckpoint(t *testing.T) {
 	ortest.Open(t)
 	data, dir := bars(t), filepath.Join(t.TempDir(), "run")
 	must(t, trainArgs(data, dir, "--epochs", "5", "--lr", "0.3", "--set", "checkpoint.keep=5", "--set", "checkpoint.keep_best=true")...)
-	rows, err := csv.NewReader(strings.NewReader(string(read(t, dir, job.MetricsFile)))).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := metrics(t, dir)
 	if rows[0][6] != "test_accuracy" {
 		t.Fatalf("the columns are %v", rows[0])
 	}

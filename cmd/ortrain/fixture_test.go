@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/csv"
 	"fmt"
 	"image"
 	"image/color"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ortrain/ortrain/runtime/job"
 )
 
 // TestMain lets the test binary stand for the command: tests that need a
@@ -189,4 +192,14 @@ func snapshot(t *testing.T, dir string) map[string]string {
 func trainArgs(data, out string, more ...string) []string {
 	return append([]string{"train", "--data", "mnist", "--data-dir", data, "--model", "resnet8",
 		"--epochs", "2", "--batch", "16", "--lr", "0.05", "--seed", "3", "--out", out}, more...)
+}
+
+// metrics reads a run's metrics, the names first.
+func metrics(t *testing.T, dir string) [][]string {
+	t.Helper()
+	rows, err := csv.NewReader(bytes.NewReader(read(t, dir, job.MetricsFile))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
 }

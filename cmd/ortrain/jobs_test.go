@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -145,28 +144,16 @@ func TestInterrupt(t *testing.T) {
 	more := []string{"--set", "epochs=6"}
 	must(t, trainArgs(data, whole, more...)...)
 	cmd := process(t, trainArgs(data, cut, more...)...)
-	pipe, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var said strings.Builder
-	for lines := bufio.NewScanner(pipe); lines.Scan(); {
-		fmt.Fprintln(&said, lines.Text())
-		if strings.HasPrefix(lines.Text(), "epoch 1/") {
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
+	code, said := during(t, cmd, "epoch 1/", func() {
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
 		}
+	})
+	if code != exitInterrupted {
+		t.Fatalf("exit code %d, want %d:\n%s", code, exitInterrupted, said)
 	}
-	cmd.Wait() // its exit code is looked at next
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Fatalf("exit code %d, want %d:\n%s", code, exitInterrupted, said.String())
-	}
-	if !strings.HasSuffix(said.String(), "stopped; continue with: ortrain train --resume --out "+cut+"\n") {
-		t.Errorf("the last line does not say how to continue:\n%s", said.String())
+	if !strings.HasSuffix(said, "stopped; continue with: ortrain train --resume --out "+cut+"\n") {
+		t.Errorf("the last line does not say how to continue:\n%s", said)
 	}
 	must(t, "train", "--resume", "--out", cut)
 	sameRun(t, whole, cut)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/csv"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -125,10 +124,7 @@ func (k *killer) finish(t *testing.T, dir string, args []string) {
 // history are the rows of a run's metrics without what the clock says.
 func history(t *testing.T, dir string) []string {
 	t.Helper()
-	rows, err := csv.NewReader(bytes.NewReader(read(t, dir, job.MetricsFile))).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := metrics(t, dir)
 	var list []string
 	for _, row := range rows {
 		for i, name := range rows[0] {

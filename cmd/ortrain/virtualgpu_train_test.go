@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
@@ -29,16 +27,6 @@ func lossesOf(t *testing.T, dir string) [2]float64 {
 		}
 	}
 	return l
-}
-
-// metrics reads a run's metrics, the names first.
-func metrics(t *testing.T, dir string) [][]string {
-	t.Helper()
-	rows, err := csv.NewReader(bytes.NewReader(read(t, dir, job.MetricsFile))).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
 }
 
 // TestTrainOnVirtualDevice: steps on a device go where the CPU's go: one at a
@@ -76,23 +64,9 @@ func TestTrainOnVirtualDevice(t *testing.T) {
 
 	cut := at("cut")
 	cmd := onVirtualDevice(t, trainArgs(data, cut, append(small, "--epochs", "4")...)...)
-	pipe, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var said strings.Builder
-	for lines := bufio.NewScanner(pipe); lines.Scan(); {
-		fmt.Fprintln(&said, lines.Text())
-		if strings.HasPrefix(lines.Text(), "epoch 1/") {
-			cmd.Process.Signal(syscall.SIGINT)
-		}
-	}
-	cmd.Wait() // its exit code is looked at next
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), "stopped; continue with: ortrain train --resume") {
-		t.Fatalf("exit code %d, want %d:\n%s", code, exitInterrupted, said.String())
+	code, said := during(t, cmd, "epoch 1/", func() { cmd.Process.Signal(syscall.SIGINT) })
+	if code != exitInterrupted || !strings.Contains(said, "stopped; continue with: ortrain train --resume") {
+		t.Fatalf("exit code %d, want %d:\n%s", code, exitInterrupted, said)
 	}
 	if out, err := onVirtualDevice(t, "train", "--resume", "--out", cut, "--stop-after", "1").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
