@@ -14,22 +14,20 @@
 #include <string>
 #include <vector>
 
+#include "../common/context.h"
 #include "../common/definition.h"
 
 namespace ortrain {
 
 // Call is one execution of a kernel.
-class Call {
+class Call : public Context {
  public:
-  Call(const OrtApi *api, OrtKernelContext *context);
-  ~Call();
-  Call(const Call &) = delete;
-  Call &operator=(const Call &) = delete;
+  using Context::Context;
 
   // input returns an input's elements, nullptr for one that is left out.
-  const float *input(size_t i) const;
+  const float *input(size_t i) const { return static_cast<const float *>(Context::input(i)); }
   // output allocates output i with the given shape.
-  float *output(size_t i, const std::vector<int64_t> &shape) const;
+  float *output(size_t i, const std::vector<int64_t> &shape) const { return static_cast<float *>(Context::output(i, shape)); }
   // temporary returns memory for n floats, aligned for vectors, until the call
   // is over.
   float *temporary(size_t n);
@@ -54,11 +52,6 @@ class Call {
 
  private:
   void run(size_t tasks, void (*f)(void *, size_t), void *shared) const;
-  void check(OrtStatus *status) const;
-  const OrtApi *api_;
-  OrtKernelContext *context_;
-  OrtAllocator *allocator_ = nullptr;
-  std::vector<void *> temporaries_;
 };
 
 // Operator adds K under a name; required of its inputs and outputs must

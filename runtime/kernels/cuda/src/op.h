@@ -12,24 +12,21 @@
 #include <string>
 #include <vector>
 
+#include "../../common/context.h"
 #include "../../common/definition.h"
 #include "device.h"
 
 namespace ortrain {
 
-class Call {
+class Call : public Context {
  public:
   Call(const OrtApi *api, OrtKernelContext *context);
-  ~Call();
-  Call(const Call &) = delete;
 
-  // input returns an input's elements, nullptr for one that is left out.
-  const void *input(size_t i) const;
+  using Context::input;
+  using Context::output;
   const float *floats(size_t i) const { return static_cast<const float *>(input(i)); }
-  // output allocates output i with the given shape, nullptr if it is left out.
-  void *output(size_t i, const std::vector<int64_t> &shape) const;
   // temporary returns device memory until what the call has put on its stream is
-  // done.
+  // done: it goes back to the provider's arena, which serves this stream alone.
   void *temporary(size_t bytes);
 
   Stream stream() const { return stream_; }
@@ -44,13 +41,8 @@ class Call {
   // The numbers of the provider's resources (ONNX Runtime's cuda_resource.h).
   enum { kCudnn = 10001, kDevice = 10004, kSearch = 10006, kTF32 = 10011 };
   void *resource(int id) const;
-  void check(OrtStatus *status) const;
-  const OrtApi *api_;
-  OrtKernelContext *context_;
   Stream stream_ = nullptr;
   int device_ = 0;
-  OrtAllocator *allocator_ = nullptr;
-  std::vector<void *> temporaries_;
 };
 
 // Operators adds K under a name for float32 and for float16. The types are
