@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "numbers.h"
+
 namespace ptx {
 
 // half is float16, computed in float32 and rounded; the compiler's type serves.
@@ -15,19 +17,10 @@ using half = _Float16;
 struct bfloat {
   uint16_t bits = 0;
   bfloat() = default;
-  explicit bfloat(float f) {
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    bits = f != f ? 0x7fff : (u + 0x7fff + (u >> 16 & 1)) >> 16;
-  }
+  explicit bfloat(float f) : bits(f != f ? 0x7fff : virtualgpu::toBFloat16(f).bits) {}
   explicit bfloat(double d) : bfloat(float(d)) {}
   explicit bfloat(int n) : bfloat(float(n)) {}
-  operator float() const {
-    uint32_t u = uint32_t(bits) << 16;
-    float f;
-    memcpy(&f, &u, 4);
-    return f;
-  }
+  operator float() const { return virtualgpu::toFloat(virtualgpu::BFloat16{bits}); }
   bfloat operator-() const { return bfloat(-float(*this)); }
   bfloat operator+(bfloat o) const { return bfloat(float(*this) + float(o)); }
   bfloat operator-(bfloat o) const { return bfloat(float(*this) - float(o)); }

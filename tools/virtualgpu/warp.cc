@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "parallel.h"
 #include "ptx.h"
 
 namespace ptx {
@@ -215,11 +216,6 @@ void launch(const Kernel &k, Grid blocks, Grid threads, void **arguments, size_t
     if (k.constants[i].of_parameters) v += reinterpret_cast<uint64_t>(parameters.data());
     std::fill_n(constants.begin() + i * lanes, lanes, v);
   }
-  static const size_t workers = [] {
-    const char *s = getenv("VIRTUALGPU_THREADS");
-    size_t n = s ? strtoull(s, nullptr, 10) : std::thread::hardware_concurrency();
-    return n ? n : 1;
-  }();
   std::atomic<size_t> next{0};
   std::mutex lock;
   std::string failed;
@@ -250,7 +246,7 @@ void launch(const Kernel &k, Grid blocks, Grid threads, void **arguments, size_t
       next = count;
     }
   };
-  size_t n = std::min(workers, count);
+  size_t n = std::min(size_t(virtualgpu::threads()), count);
   std::vector<std::thread> others;
   if (n > 1 && count * per_block >= 1024)
     for (size_t i = 1; i < n; i++) others.emplace_back(work);
