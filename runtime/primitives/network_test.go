@@ -153,8 +153,13 @@ func TestNetworks(t *testing.T) {
 			if ortest.Provider() == lower.CUDA {
 				tolerance *= deviceTolerance / 1e-5
 			}
-			if c.model == "amoebanet_b_1_16" {
+			switch c.model {
+			case "amoebanet_b_1_16":
 				tolerance *= 5 // three times as deep
+			case "resnet18":
+				// Norms over the 8 values of its last maps: half a unit in the last
+				// place of the inputs alone moves its gradients by 2.5e-6.
+				tolerance *= 3
 			}
 			for layout, o := range variants() {
 				for _, o.NoFusion = range []bool{false, true} {

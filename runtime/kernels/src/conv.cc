@@ -63,26 +63,29 @@ struct Geometry {
     in_size = c * size_t(x[2] * x[3]), out_size = k * size_t(o[0] * o[1]), w_size = size_t(w[0] * w[1] * w[2] * w[3]);
   }
   Tag tag() const { return block == 16 ? Tag::nChw16c : Tag::nChw8c; }
-  memory::desc src(size_t images) const {
+  memory::desc src(size_t images, bool plain = false) const {
     memory::dims d = in;
     d[0] = int64_t(images);
-    return {d, memory::data_type::f32, plain_in ? Tag::nchw : tag()};
+    return {d, memory::data_type::f32, plain || plain_in ? Tag::nchw : tag()};
   }
-  memory::desc dst(size_t images) const {
+  memory::desc dst(size_t images, bool plain = false) const {
     memory::dims d = out;
     d[0] = int64_t(images);
-    return {d, memory::data_type::f32, tag()};
+    return {d, memory::data_type::f32, plain ? Tag::nchw : tag()};
   }
   memory::desc any_weights() const { return {w_dims, memory::data_type::f32, Tag::any}; }
   memory::desc plain_weights() const { return {w_dims, memory::data_type::f32, groups == 1 ? Tag::oihw : Tag::goihw}; }
   dnnl::convolution_forward::primitive_desc forward(size_t images) const {
-    return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src(images), any_weights(), dst(images), strides, dilations, before, after},
-            attr(), cpu()};
+    return fast<dnnl::convolution_forward::primitive_desc>([&](bool plain) { return forward(images, plain); });
   }
   // gradient describes one of the convolution's gradients.
   template <class G>
   typename G::primitive_desc gradient(size_t images) const {
-    return {{dnnl::algorithm::convolution_direct, src(images), any_weights(), dst(images), strides, dilations, before, after}, attr(), cpu(), forward(images)};
+    using Description = typename G::primitive_desc;
+    return fast<Description>([&](bool plain) {
+      return Description({dnnl::algorithm::convolution_direct, src(images, plain), any_weights(), dst(images, plain), strides, dilations, before, after}, attr(), cpu(),
+                         forward(images, plain));
+    });
   }
   // range returns how many images to work on at a time: so few that what
   // follows finds the result in the cache, unless the weights would then be
@@ -97,6 +100,27 @@ struct Geometry {
     a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     return a;
   }
+
+ private:
+  dnnl::convolution_forward::primitive_desc forward(size_t images, bool plain) const {
+    return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src(images, plain), any_weights(), dst(images, plain), strides, dilations, before,
+             after},
+            attr(), cpu()};
+  }
+  // fast describes what is made for blocks, or, where oneDNN has but its
+  // reference for them, a hundred times slower and less exact (on processors
+  // with AVX2: weights of one-channel images, maps smaller than the filter,
+  // dilated depthwise filters), a matrix product on plain maps.
+  template <class D, class F>
+  static D fast(const F &make) {
+    D d = make(false);
+    auto reference = [](const D &d) { return std::string(d.impl_info_str()).rfind("ref", 0) == 0; };
+    if (!reference(d)) return d;
+    D plain = make(true);
+    return reference(plain) ? d : plain;
+  }
+
+ public:
   memory::dims in, out, w_dims, strides, dilations, before, after;
   std::vector<int64_t> w_plain;
   size_t n, c, k, in_size, out_size, w_size, block, threads;
@@ -104,11 +128,20 @@ struct Geometry {
   bool plain_in;
 };
 
+// Argument is a primitive's, with how its numbers are arranged outside and how
+// the primitive wants them.
+struct Argument {
+  int name;
+  memory::desc outside, inside;
+  bool result = false;
+};
+
 // Primitive is a oneDNN primitive for some number of images with the memory
-// objects of one thread, whose addresses are set for each use.
+// objects of one thread, whose addresses are set for each use. It rearranges the
+// arguments that it wants otherwise.
 class Primitive {
  public:
-  using Arguments = std::vector<std::pair<int, memory::desc>>;
+  using Arguments = std::vector<Argument>;
   // of makes the primitive of kind P that pd describes. Its addresses are given
   // in the order of its arguments.
   template <class P>
@@ -119,8 +152,17 @@ class Primitive {
   Primitive(const dnnl::primitive &p, const PD &pd, const Arguments &arguments)
       : primitive_(p), stream_(cpu()), scratch_(pd.scratchpad_desc().get_size() / sizeof(float) + 16) {
     for (auto &a : arguments) {
-      memories_.emplace_back(a.second, cpu(), nullptr);
-      arguments_.push_back({a.first, memories_.back().get()});
+      outside_.emplace_back(a.outside, cpu(), nullptr);
+      rearranged_.emplace_back();
+      if (a.outside == a.inside) {
+        arguments_.push_back({a.name, outside_.back().get()});
+        continue;
+      }
+      memories_.emplace_back(a.inside, cpu());
+      arguments_.push_back({a.name, memories_.back().get()});
+      if (a.result) rearranged_.back().after = dnnl::reorder(memories_.back(), outside_.back());
+      else rearranged_.back().before = dnnl::reorder(outside_.back(), memories_.back());
+      rearranged_.back().inside = memories_.back();
     }
     if (pd.scratchpad_desc().get_size() > 0) {
       memories_.emplace_back(pd.scratchpad_desc(), cpu(), scratch_.data());
@@ -130,16 +172,31 @@ class Primitive {
   void operator()(std::initializer_list<const float *> addresses) {
     serial();
     size_t i = 0;
-    for (const float *p : addresses)
-      dnnl::error::wrap_c_api(dnnl_memory_set_data_handle_v2(arguments_[i++].memory, const_cast<float *>(p), stream_.get()), "memory");
+    for (const float *p : addresses) {
+      memory &m = outside_[i];
+      Rearranged &r = rearranged_[i++];
+      dnnl::error::wrap_c_api(dnnl_memory_set_data_handle_v2(m.get(), const_cast<float *>(p), stream_.get()), "memory");
+      if (r.before) r.before.execute(stream_, m, r.inside);
+    }
     dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream_.get(), int(arguments_.size()), arguments_.data()), "execute");
+    for (i = 0; i < rearranged_.size(); i++) {
+      Rearranged &r = rearranged_[i];
+      if (r.after) r.after.execute(stream_, r.inside, outside_[i]);
+    }
   }
 
  private:
+  // Rearranged is an argument in the primitive's own arrangement, brought there
+  // before or from there after; none of it where the arrangements are one.
+  struct Rearranged {
+    memory inside;
+    dnnl::reorder before, after;
+  };
   dnnl::primitive primitive_;
   dnnl::stream stream_;
   std::vector<float> scratch_;
-  std::vector<memory> memories_;
+  std::vector<memory> outside_, memories_;
+  std::vector<Rearranged> rearranged_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
 
@@ -201,7 +258,7 @@ class Conv {
     slots_.prepare(g_.n, g_.range(), g_.threads, [&](size_t n) {
       auto pd = g_.forward(n);
       agree(weights_, pd.weights_desc());
-      return Primitive::of<dnnl::convolution_forward>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DST, g_.dst(n)}});
+      return Primitive::of<dnnl::convolution_forward>(pd, {{DNNL_ARG_SRC, g_.src(n), pd.src_desc()}, {DNNL_ARG_WEIGHTS, weights_, weights_}, {DNNL_ARG_DST, g_.dst(n), pd.dst_desc(), true}});
     });
   }
   void run(Call &call) {
@@ -249,7 +306,7 @@ class ConvGradInput {
     slots_.prepare(g_.n, g_.range(), g_.threads, [&](size_t n) {
       auto pd = g_.gradient<dnnl::convolution_backward_data>(n);
       agree(weights_, pd.weights_desc());
-      return Primitive::of<dnnl::convolution_backward_data>(pd, {{DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_DIFF_SRC, g_.src(n)}});
+      return Primitive::of<dnnl::convolution_backward_data>(pd, {{DNNL_ARG_DIFF_DST, g_.dst(n), pd.diff_dst_desc()}, {DNNL_ARG_WEIGHTS, weights_, weights_}, {DNNL_ARG_DIFF_SRC, g_.src(n), pd.diff_src_desc(), true}});
     });
   }
   void run(Call &call) {
@@ -300,7 +357,7 @@ class ConvGradWeight {
       size_t n = g_.n * (t + 1) / parts_ - g_.n * t / parts_;
       auto pd = g_.gradient<dnnl::convolution_backward_weights>(n);
       agree(weights_, pd.diff_weights_desc());
-      primitives_.push_back(Primitive::of<dnnl::convolution_backward_weights>(pd, {{DNNL_ARG_SRC, g_.src(n)}, {DNNL_ARG_DIFF_DST, g_.dst(n)}, {DNNL_ARG_DIFF_WEIGHTS, weights_}}));
+      primitives_.push_back(Primitive::of<dnnl::convolution_backward_weights>(pd, {{DNNL_ARG_SRC, g_.src(n), pd.src_desc()}, {DNNL_ARG_DIFF_DST, g_.dst(n), pd.diff_dst_desc()}, {DNNL_ARG_DIFF_WEIGHTS, weights_, weights_, true}}));
     }
   }
   void run(Call &call) {
