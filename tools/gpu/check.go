@@ -7,15 +7,57 @@ import (
 	"math/rand/v2"
 
 	"github.com/ortrain/ortrain/graphs/artifact"
+	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
+	"github.com/ortrain/ortrain/graphs/optimizer"
 	"github.com/ortrain/ortrain/runtime"
 )
 
-// checkTolerance is how far the gradient may be from the CPU's, relative to its
-// norm, in float32 without TF32. In mixed precision both sides round to float16
-// in places of their own, and a new network's gradient is some percent from the
-// exact one either way.
-const checkTolerance, mixedTolerance = 1e-3, 0.15
+// checkTolerance is how far a gradient may be from the CPU's, relative to its
+// norm, in float32 without TF32, and in mixed precision, where both sides round
+// to float16 in places of their own.
+//
+// A unit of ReLU within a rounding error ε of zero is on here and off there, and
+// then a part of the gradient is missing. Of units spread over about [−1, 1] the
+// share ε is so near, whatever their number: the gradients of L layers part by
+// some √(εL), 1e-3 to 1e-2 in float32 and a tenth in float16, with nothing wrong.
+// So states are compared from two starts: as drawn, where only the gradient as a
+// whole counts and gross errors show, and with the norms' shifts at
+// ±awayFromZero, one channel on and the next off, where hardly a unit is near zero
+// and every parameter's gradient counts.
+var checkTolerance = map[start]map[bool]float64{
+	drawn:   {false: 5e-2, true: 0.3},
+	shifted: {false: 1e-3, true: 0.2},
+}
+
+const loopTolerance = 1e-3
+
+// leastNorm is the share of the whole gradient's norm below which errors of a
+// parameter's are relative to that share: of the gradient of a shift that the next
+// norm takes away again little more is left than rounding.
+var leastNorm = map[bool]float64{false: 1e-5, true: 1e-3}
+
+// awayFromZero is in units of a norm's standard deviation.
+const awayFromZero = 3
+
+type start string
+
+const drawn, shifted start = "drawn", "shifted"
+
+// move takes a state as drawn to the start.
+func (s start) move(m *artifact.Manifest, state *artifact.State) {
+	if s != shifted {
+		return
+	}
+	for _, p := range m.Parameters {
+		if p.Kind != optimizer.Norm || p.Init.Kind == ir.InitOnes {
+			continue
+		}
+		for i := range p.Size {
+			state.Params[p.Offset+i] = awayFromZero * float32(1-2*(i%2))
+		}
+	}
+}
 
 // check takes one step on both providers from the same state and compares loss,
 // logits and the gradient of every parameter; then several steps in a run with
@@ -23,24 +65,21 @@ const checkTolerance, mixedTolerance = 1e-3, 0.15
 func check(c config) error {
 	c.noTF32, c.float32Images = true, true
 	failed := 0
-	for _, mixed := range []bool{false, true} {
-		c.mixed = mixed
-		tolerance := checkTolerance
-		if mixed {
-			tolerance = mixedTolerance
-		}
-		device, m, err := c.gradients(c.session(), lower.CUDA)
+	for i, from := range []start{shifted, drawn, shifted, drawn} {
+		c.mixed = i >= 2
+		tolerance := checkTolerance[from][c.mixed]
+		device, m, err := c.gradients(c.session(), lower.CUDA, from)
 		if err != nil {
 			return err
 		}
-		host, _, err := c.gradients(runtime.Options{}, lower.CPU)
+		host, _, err := c.gradients(runtime.Options{}, lower.CPU, from)
 		if err != nil {
 			return err
 		}
 		worst, where, over := 0.0, "", 0
 		for _, p := range m.Parameters {
 			part := func(x []float32) []float32 { return x[p.Offset : p.Offset+p.Size] }
-			d := apart(part(device.gradient), part(host.gradient), norm(host.gradient)*1e-4)
+			d := apart(part(device.gradient), part(host.gradient), norm(host.gradient)*leastNorm[c.mixed])
 			if d > worst || where == "" {
 				worst, where = d, p.Name
 			}
@@ -49,13 +88,13 @@ func check(c config) error {
 			}
 		}
 		all := apart(device.gradient, host.gradient, 0)
-		row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), c.layout(), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
+		row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), string(from), c.layout(), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
 			fmt.Sprintf("%.2g", apart(device.logits, host.logits, 0)), fmt.Sprintf("%.2g", all), fmt.Sprintf("%.2g", worst), where,
 			fmt.Sprint(over), fmt.Sprint(len(m.Parameters)), c.deviceName()}
-		if all > tolerance {
+		if all > tolerance || from == shifted && over > 0 {
 			failed++
 		}
-		if err := add(c.out, []string{"model", "batch", "size", "precision", "layout", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
+		if err := add(c.out, []string{"model", "batch", "size", "precision", "start", "layout", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
 			return err
 		}
 	}
@@ -84,7 +123,7 @@ type outcome struct {
 
 // gradients takes a step of plain SGD with momentum, whose momentum is then the
 // gradient.
-func (c config) gradients(o runtime.Options, lowering string) (outcome, *artifact.Manifest, error) {
+func (c config) gradients(o runtime.Options, lowering string, from start) (outcome, *artifact.Manifest, error) {
 	s := c.spec()
 	s.Loop, s.Lowering = false, lower.Options{Provider: lowering, Kernels: lowering == lower.CUDA && c.kernels()}
 	t, done, err := c.trainer(s, o)
@@ -93,6 +132,11 @@ func (c config) gradients(o runtime.Options, lowering string) (outcome, *artifac
 	}
 	defer done()
 	m := t.Manifest()
+	state := t.State()
+	from.move(m, state)
+	if err := t.SetState(state); err != nil {
+		return outcome{}, nil, err
+	}
 	in := c.inputs(1)
 	hyper, err := t.Hyper(map[string]float32{"lr": 0.01, "weight_decay": 0})
 	if err != nil {
@@ -146,7 +190,7 @@ func (c config) checkLoop() error {
 	}
 	d := apart(states[1].Params, states[0].Params, 0)
 	fmt.Printf("%s: %d steps in one run are %.2g away from %d runs of one\n", c.model, n, d, n)
-	if d > checkTolerance {
+	if d > loopTolerance {
 		return errors.New("a run of several steps differs from several runs")
 	}
 	return nil

@@ -4,7 +4,9 @@
 #
 #   tools/gpu/run.sh                     every step, one after the other
 #   tools/gpu/run.sh step18 step50       some of them
-#   tools/gpu/run.sh --cpu               the same, tiny and on the CPU: proves the script
+#   tools/gpu/run.sh --small             tiny: proves the script, for instance on the
+#                                        virtual device (tools/virtualgpu)
+#   tools/gpu/run.sh --cpu               tiny and on the CPU
 #
 #   machine     the device, its driver and libraries (ortrain doctor)
 #   check       a step against the CPU's, TF32 off: losses, logits, gradients
@@ -33,13 +35,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
 version=1.30.0
-cpu=
-if [ "${1:-}" = --cpu ]; then
-	cpu=1
-	shift
-fi
+small= cpu=
+case "${1:-}" in
+--small) small=1 ;;
+--cpu) small=1 cpu=1 ;;
+esac
+[ -z "$small" ] || shift
 out=${OUT:-testdata/results/gpu}
-[ -z "$cpu" ] || out=${OUT:-runs/gpu-cpu}
+[ -z "$small" ] || out=${OUT:-runs/gpu-small${cpu:+-cpu}}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 minutes=${MINUTES:-8} device=${DEVICE:-0}
@@ -74,13 +77,14 @@ case "${1:-}" in pack | unpack) "$1"; exit ;; esac
 
 # The programs: those of pack, or built now.
 bin=$root/.gpu/bin
-if [ ! -x "$bin/gpu" ] || [ -n "$cpu" ]; then
+if [ ! -x "$bin/gpu" ] || { [ -n "$small" ] && command -v go >/dev/null; }; then
 	bin=$(mktemp -d)
 	trap 'rm -rf "$bin"' EXIT
 	go build -buildvcs=false -o "$bin/ortrain" ./cmd/ortrain
 	go build -buildvcs=false -o "$bin/gpu" ./tools/gpu
 	go test -c -o "$bin/primitives.test" ./runtime/primitives
 fi
+# A Python that has PyTorch, for the same device.
 python=${PYTHON:-}
 for candidate in .venv/bin/python python3; do
 	[ -n "$python" ] || ! "$candidate" -c 'import torch' 2>/dev/null || python=$(command -v "$candidate")
@@ -95,7 +99,7 @@ if [ -z "$cpu" ]; then
 			print(":".join(sorted(glob.glob(os.path.join(sysconfig.get_paths()["purelib"], "nvidia", "*", "lib")))))
 		P
 		)
-		export LD_LIBRARY_PATH=$libraries:${LD_LIBRARY_PATH:-}
+		export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries
 	fi
 	where=(-provider cuda -device "$device")
 	run=(--provider cuda --device "$device")
@@ -104,6 +108,12 @@ else
 	where=(-provider cpu)
 	run=(--provider cpu)
 	torch=(--device cpu)
+fi
+peerless=
+if [ -z "$python" ]; then
+	peerless="there is no Python that has it (PYTHON=...)"
+elif [ -z "$cpu" ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+	peerless="that of $python finds no CUDA device"
 fi
 
 # With the kernel library where there is one, and without.
@@ -115,8 +125,8 @@ fi
 say() { printf '\n== %s\n' "$*"; }
 fresh() { rm -f "$@"; }
 peer() {
-	if [ -z "$python" ]; then
-		echo "PyTorch is not timed: there is no Python that has it (PYTHON=...)"
+	if [ -n "$peerless" ]; then
+		echo "PyTorch is not timed: $peerless"
 		return
 	fi
 	"$python" tools/gpu/peer.py "${torch[@]}" "$@"
@@ -125,7 +135,7 @@ peer() {
 machine() {
 	{
 		date -u +%F
-		[ -n "$cpu" ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+		[ -n "$cpu" ] || ! command -v nvidia-smi >/dev/null || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
 		[ -z "$python" ] || "$python" -c 'import torch; print("PyTorch", torch.__version__, "cuDNN", torch.backends.cudnn.version())'
 		"$bin/ortrain" doctor "${run[@]:0:2}" | grep -v 'data set' || true
 	} 2>&1 | tee "$out/machine.txt"
@@ -134,11 +144,9 @@ machine() {
 
 check() {
 	fresh "$out/check.csv"
-	if [ -n "$cpu" ]; then
-		"$bin/gpu" check "${where[@]}" -model resnet20 -batch 16 -size 32 -out "$out/check.csv"
-		return
-	fi
-	for network in "resnet20 128 32" "wrn16_4 64 32" "resnet18 128 32" "resnet50 32 128"; do
+	local networks=("resnet20 128 32" "wrn16_4 64 32" "resnet18 128 32" "resnet50 32 128")
+	[ -z "$small" ] || networks=("resnet20 16 32")
+	for network in "${networks[@]}"; do
 		set -- $network
 		for f in "${forms[@]}"; do
 			"$bin/gpu" check "${where[@]}" -model "$1" -batch "$2" -size "$3" $f -out "$out/check.csv"
@@ -148,7 +156,7 @@ check() {
 
 primitives() {
 	local which='TestForms/.*/(cuda_|chosen_cuda)|TestHalf/.*/cuda_|TestFusions|TestNetworks|TestMixedNetworks'
-	[ -z "$cpu" ] || which='TestForms/(MaxPool|ReluGrad).*/(cuda_|chosen_cuda)'
+	[ -z "$small" ] || which='TestForms/(MaxPool|ReluGrad).*/(cuda_|chosen_cuda)'
 	(
 		cd runtime/primitives
 		[ -n "$cpu" ] || export ORTRAIN_TEST_PROVIDER=cuda
@@ -162,7 +170,7 @@ speed() {
 	local common=(-model "$1" -batch "$2" -size "$3" -steps "$4" -out "$5")
 	local peers=(--model "$1" --batch "$2" --size "$3" --steps "$4" --out "$5")
 	local rounds=3 runs="1 8 32"
-	if [ -n "$cpu" ]; then
+	if [ -n "$small" ]; then
 		rounds=1 runs="1 2"
 	fi
 	peer "${peers[@]}" --rounds $rounds --precision amp
@@ -181,7 +189,7 @@ speed() {
 
 step18() {
 	fresh "$out/step_resnet18.csv"
-	if [ -n "$cpu" ]; then
+	if [ -n "$small" ]; then
 		speed resnet18 4 32 2 "$out/step_resnet18.csv"
 	else
 		speed resnet18 512 32 64 "$out/step_resnet18.csv"
@@ -190,7 +198,7 @@ step18() {
 
 step50() {
 	fresh "$out/step_resnet50.csv"
-	if [ -n "$cpu" ]; then
+	if [ -n "$small" ]; then
 		speed resnet50 2 64 2 "$out/step_resnet50.csv"
 	else
 		speed resnet50 256 224 32 "$out/step_resnet50.csv"
@@ -200,7 +208,7 @@ step50() {
 profile() {
 	export CUDA_LAUNCH_BLOCKING=1
 	local a=(-model resnet18 -batch 512 -size 32 -steps 5) b=(-model resnet50 -batch 256 -size 224 -steps 3)
-	if [ -n "$cpu" ]; then
+	if [ -n "$small" ]; then
 		a=(-model resnet18 -batch 4 -size 32 -steps 2) b=(-model resnet50 -batch 2 -size 64 -steps 1)
 	fi
 	for precision in "" -mixed; do
@@ -214,7 +222,7 @@ profile() {
 
 forms18() {
 	local a=(-model resnet18 -batch 512 -size 32)
-	[ -z "$cpu" ] || a=(-model resnet18 -batch 4 -size 32)
+	[ -z "$small" ] || a=(-model resnet18 -batch 4 -size 32)
 	for precision in "" -mixed; do
 		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet18$precision.csv"
 	done
@@ -222,7 +230,7 @@ forms18() {
 
 forms50() {
 	local a=(-model resnet50 -batch 256 -size 224)
-	[ -z "$cpu" ] || a=(-model resnet50 -batch 2 -size 64)
+	[ -z "$small" ] || a=(-model resnet50 -batch 2 -size 64)
 	for precision in "" -mixed; do
 		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet50$precision.csv"
 	done
@@ -231,17 +239,20 @@ forms50() {
 train() {
 	: "${DATA:?set DATA to the folder of the binary files of CIFAR-10}"
 	local epochs=60 limit=() ours=$out/cifar10_resnet18 recipe=(--batch 512 --set steps_per_run=16 --set precision.type=mixed) theirs=(--batch 512)
-	if [ -n "$cpu" ]; then
+	if [ -n "$small" ]; then
 		epochs=2 limit=(--limit 64)
 		recipe=(--batch 16 --set steps_per_run=2) theirs=(--batch 16 --warmup 1)
 	fi
 	say "ours"
 	timeout --preserve-status -s INT "${minutes}m" "$bin/ortrain" train --data cifar10 --data-dir "$DATA" --train-files 'data_batch_[1-5].bin' --test-files "${TEST_FILE:-test_batch.bin}" \
 		"${run[@]}" --model resnet18 --epochs $epochs --lr 0.2 --seed 1 "${recipe[@]}" ${limit[@]+"${limit[@]}"} \
-		--set "schedule.warmup={kind: gradual, epochs: $([ -n "$cpu" ] && echo 1 || echo 5)}" --set optimizer.weight_decay=5e-4 --set checkpoint.every=5 \
+		--set "schedule.warmup={kind: gradual, epochs: $([ -n "$small" ] && echo 1 || echo 5)}" --set optimizer.weight_decay=5e-4 --set checkpoint.every=5 \
 		--resume auto --out "$ours" || [ -e "$ours/metrics.csv" ] # stopped in time: the next call goes on
 	cp "$ours/metrics.csv" "$out/cifar10_resnet18_ortrain.csv"
-	[ -n "$python" ] || return 0
+	if [ -n "$peerless" ]; then
+		echo "PyTorch is not trained: $peerless"
+		return
+	fi
 	say "PyTorch"
 	"$python" tools/gpu/train.py "${torch[@]}" --data-dir "$DATA" --test-file "${TEST_FILE:-test_batch.bin}" --epochs $epochs "${theirs[@]}" \
 		${limit[@]+"${limit[@]}"} --minutes "$minutes" --out "$out/cifar10_resnet18_pytorch.csv"
