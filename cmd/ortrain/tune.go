@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +27,8 @@ from the former ones in the last digits.
   ortrain tune --data cifar10 --data-dir DIR --model resnet20
   ortrain tune --recipe my.yaml --threads 4
   ortrain tune --recipe my.yaml --provider cuda`,
-		Flags:  append(append(recipeFlags(), jsonFlag()), executionFlags()...),
+		Flags: append(append(recipeFlags(), jsonFlag(),
+			&cli.BoolFlag{Name: "missing", Usage: "leave out what was timed before, to go on after an interruption"}), executionFlags()...),
 		Action: e.runTune,
 	})
 }
@@ -39,8 +42,11 @@ func (e *environment) runTune(c *cli.Context) error {
 		return err
 	}
 	bar := newProgress(e.err)
-	rows, err := job.Tune(c.Context, job.TuneConfig{Recipe: r, Library: c.String("library"), Progress: bar.tuning})
+	rows, err := job.Tune(c.Context, job.TuneConfig{Recipe: r, Library: c.String("library"), Missing: c.Bool("missing"), Progress: bar.tuning})
 	bar.close()
+	if errors.Is(err, context.Canceled) && len(rows) > 0 {
+		return &stopped{"stopped; " + plural(len(rows), "operator") + " timed and kept: continue with the same command and --missing"}
+	}
 	if err != nil {
 		return err
 	}

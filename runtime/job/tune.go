@@ -26,8 +26,13 @@ type TuneConfig struct {
 	// Spec, if set, describes the step in place of the recipe, of which then
 	// only provider and threads are used.
 	Spec *artifact.Spec
+	// Missing leaves out what was timed before: its rows are made of what was
+	// kept.
+	Missing bool
 	// Progress, if set, is called as operators are done.
 	Progress func(done, total int)
+	// Row, if set, is called with each row as soon as it is there.
+	Row func(Tuned) error
 }
 
 // Tuned is what was measured of one operator of the step.
@@ -47,7 +52,9 @@ type Tuned struct {
 // Tune times the forms in which the operators of a recipe's training step can
 // be lowered, and keeps the measurements for the runs to come on this machine
 // with the same library and number of threads (TuningFile). Nothing else
-// should run meanwhile. It returns a row for each distinct operator.
+// should run meanwhile. It returns a row for each distinct operator. What is timed
+// is kept at once: with an error that ends it early, such as the context's, come the
+// rows that are done, and Missing goes on.
 func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	if c.Recipe == nil {
 		return nil, errors.New("no recipe given")
@@ -91,10 +98,8 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 	}
 	nodes := lower.Tunable(g, spec.Lowering)
 	var rows []Tuned
+	defer tuned.Delete(env)
 	for i, n := range nodes {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		if c.Progress != nil {
 			c.Progress(i, len(nodes))
 		}
@@ -107,22 +112,48 @@ func Tune(ctx context.Context, c TuneConfig) ([]Tuned, error) {
 			continue
 		}
 		row.Rule = forms[0]
-		if row.Seconds, err = timeForms(ctx, n, forms, spec.Lowering, sessions(r)); err != nil {
-			return nil, err
+		row.Seconds = kept(known[env][lower.Key(n)], forms)
+		if row.Seconds == nil || !c.Missing {
+			if row.Seconds, err = timeForms(ctx, n, forms, spec.Lowering, sessions(r)); err != nil {
+				return rows, err
+			}
+			known[env][lower.Key(n)] = entryOf(row)
+			if err := known.write(); err != nil {
+				return rows, err
+			}
 		}
 		row.Best = best(row.Seconds, row.Rule)
 		rows = append(rows, row)
-		entry := map[string]float64{ruleForm + row.Rule: 0}
-		for form, s := range row.Seconds {
-			entry[form] = s
+		if c.Row != nil {
+			if err := c.Row(row); err != nil {
+				return rows, err
+			}
 		}
-		known[env][lower.Key(n)] = entry
 	}
 	if c.Progress != nil {
 		c.Progress(len(nodes), len(nodes))
 	}
-	tuned.Delete(env)
-	return rows, known.write()
+	return rows, nil
+}
+
+// entryOf is what is kept of a row.
+func entryOf(row Tuned) map[string]float64 {
+	entry := map[string]float64{ruleForm + row.Rule: 0}
+	maps.Copy(entry, row.Seconds)
+	return entry
+}
+
+// kept returns the seconds of an entry if it has them of all forms, or else nil.
+func kept(entry map[string]float64, forms []string) map[string]float64 {
+	seconds := map[string]float64{}
+	for _, form := range forms {
+		s, ok := entry[form]
+		if !ok {
+			return nil
+		}
+		seconds[form] = s
+	}
+	return seconds
 }
 
 const (

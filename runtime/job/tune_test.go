@@ -3,7 +3,9 @@ package job_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -22,6 +24,28 @@ func TestTune(t *testing.T) {
 	rows, err := job.Tune(context.Background(), job.TuneConfig{Recipe: r})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Cut off after two operators; --missing goes on, and then takes what is kept.
+	again := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", again)
+	job.ForgetTuning()
+	ctx, cancel := context.WithCancel(context.Background())
+	told := 0
+	cut, err := job.Tune(ctx, job.TuneConfig{Recipe: r, Row: func(job.Tuned) error {
+		if told++; told == 2 {
+			cancel()
+		}
+		return nil
+	}})
+	if !errors.Is(err, context.Canceled) || len(cut) != 2 {
+		t.Fatalf("cut off: %d rows, %v", len(cut), err)
+	}
+	rest, err := job.Tune(context.Background(), job.TuneConfig{Recipe: r, Missing: true})
+	if err != nil || len(rest) != len(rows) || !reflect.DeepEqual(rest[:2], cut) {
+		t.Errorf("went on to %d rows of %d: %v", len(rest), len(rows), err)
+	}
+	if all, err := job.Tune(context.Background(), job.TuneConfig{Recipe: r, Missing: true}); err != nil || !reflect.DeepEqual(all, rest) {
+		t.Errorf("what is kept was timed again: %v", err)
 	}
 	kinds := map[string]int{}
 	for _, row := range rows {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -26,33 +27,33 @@ func (c config) recipe() *recipe.Recipe {
 // machine.
 func (c config) chosen() map[string]string { return job.Choices(c.recipe()) }
 
-// forms times the forms of the step's operators, prints the fastest and keeps
-// them for later runs here.
+// forms times the forms of the step's operators, prints them by speed and keeps
+// them for later runs here; of those that an earlier call has timed here it prints
+// what was kept.
 func forms(c config) error {
 	s := c.spec()
 	s.Loop = false
-	rows, err := job.Tune(context.Background(), job.TuneConfig{Recipe: c.recipe(), Spec: &s, Library: c.library})
-	if err != nil {
-		return err
-	}
 	if c.out != "" {
 		if err := os.Remove(c.out); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
+	_, err := job.Tune(context.Background(), job.TuneConfig{Recipe: c.recipe(), Spec: &s, Library: c.library, Missing: true, Row: c.formsRow})
+	return err
+}
+
+func (c config) formsRow(r job.Tuned) error {
 	header := []string{"operator", "inputs", "times", "form", "ms", "", "device"}
-	for _, r := range rows {
-		for _, form := range slices.SortedFunc(maps.Keys(r.Seconds), func(a, b string) int { return int(1e9*r.Seconds[a]) - int(1e9*r.Seconds[b]) }) {
-			mark := ""
-			switch form {
-			case r.Best:
-				mark = "taken"
-			case r.Rule:
-				mark = "by the rule"
-			}
-			if err := add(c.out, header, []string{r.Operator, fmt.Sprint(r.Shapes), fmt.Sprint(r.Times), form, fmt.Sprintf("%.4f", 1000*r.Seconds[form]), mark, c.deviceName()}); err != nil {
-				return err
-			}
+	for _, form := range slices.SortedFunc(maps.Keys(r.Seconds), func(a, b string) int { return cmp.Compare(r.Seconds[a], r.Seconds[b]) }) {
+		mark := ""
+		switch form {
+		case r.Best:
+			mark = "taken"
+		case r.Rule:
+			mark = "by the rule"
+		}
+		if err := add(c.out, header, []string{r.Operator, fmt.Sprint(r.Shapes), fmt.Sprint(r.Times), form, fmt.Sprintf("%.4f", 1000*r.Seconds[form]), mark, c.deviceName()}); err != nil {
+			return err
 		}
 	}
 	return nil

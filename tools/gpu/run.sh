@@ -15,7 +15,8 @@
 #   step50      images/s of ResNet-50, 224 pixels, batch 256, beside PyTorch
 #   profile     where the time of these steps goes, by operator and by node
 #   forms18     the fastest form of every operator of the first; runs on this
-#   forms50     machine take them from then on: time the steps again afterwards
+#   forms50     machine take them from then on: time the steps again afterwards;
+#               a call that was cut off goes on when repeated
 #   train       CIFAR-10, ResNet-18 to its plateau, beside PyTorch (needs DATA);
 #               goes on where an earlier call stopped
 #
@@ -84,6 +85,14 @@ if [ ! -x "$bin/gpu" ] || { [ -n "$small" ] && command -v go >/dev/null; }; then
 	go build -buildvcs=false -o "$bin/gpu" ./tools/gpu
 	go test -c -o "$bin/primitives.test" ./runtime/primitives
 fi
+# What is measured: network, batch, height and width.
+first=(resnet18 512 32) second=(resnet50 256 224)
+if [ -n "$cpu" ]; then
+	first=(resnet18 4 32) second=(resnet50 2 64)
+elif [ -n "$small" ]; then # what an interpreter of its kernels does in seconds
+	first=(resnet8 4 16) second=(resnet20 2 16)
+fi
+
 # A Python that has PyTorch, for the same device.
 python=${PYTHON:-}
 for candidate in .venv/bin/python python3; do
@@ -112,6 +121,8 @@ fi
 peerless=
 if [ -z "$python" ]; then
 	peerless="there is no Python that has it (PYTHON=...)"
+elif [ -n "$small" ] && [ -z "$cpu" ]; then
+	peerless="it has no network as small as these"
 elif [ -z "$cpu" ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
 	peerless="that of $python finds no CUDA device"
 fi
@@ -189,52 +200,37 @@ speed() {
 
 step18() {
 	fresh "$out/step_resnet18.csv"
-	if [ -n "$small" ]; then
-		speed resnet18 4 32 2 "$out/step_resnet18.csv"
-	else
-		speed resnet18 512 32 64 "$out/step_resnet18.csv"
-	fi
+	speed "${first[@]}" $([ -n "$small" ] && echo 2 || echo 64) "$out/step_resnet18.csv"
 }
 
 step50() {
 	fresh "$out/step_resnet50.csv"
-	if [ -n "$small" ]; then
-		speed resnet50 2 64 2 "$out/step_resnet50.csv"
-	else
-		speed resnet50 256 224 32 "$out/step_resnet50.csv"
-	fi
+	speed "${second[@]}" $([ -n "$small" ] && echo 2 || echo 32) "$out/step_resnet50.csv"
 }
 
 profile() {
 	export CUDA_LAUNCH_BLOCKING=1
-	local a=(-model resnet18 -batch 512 -size 32 -steps 5) b=(-model resnet50 -batch 256 -size 224 -steps 3)
-	if [ -n "$small" ]; then
-		a=(-model resnet18 -batch 4 -size 32 -steps 2) b=(-model resnet50 -batch 2 -size 64 -steps 1)
-	fi
 	for precision in "" -mixed; do
 		for f in "${forms[@]}"; do
-			"$bin/gpu" profile "${where[@]}" "${a[@]}" $precision $f -out "$out/profile_resnet18$precision$f.csv"
-			"$bin/gpu" profile "${where[@]}" "${b[@]}" $precision $f -out "$out/profile_resnet50$precision$f.csv"
+			profiled "${first[@]}" 5 "$out/profile_resnet18$precision$f.csv" $precision $f
+			profiled "${second[@]}" 3 "$out/profile_resnet50$precision$f.csv" $precision $f
 		done
 	done
 	unset CUDA_LAUNCH_BLOCKING
 }
 
-forms18() {
-	local a=(-model resnet18 -batch 512 -size 32)
-	[ -z "$small" ] || a=(-model resnet18 -batch 4 -size 32)
+# profiled MODEL BATCH SIZE STEPS FILE FLAGS...
+profiled() { "$bin/gpu" profile "${where[@]}" -model "$1" -batch "$2" -size "$3" -steps "$([ -n "$small" ] && echo 1 || echo "$4")" -out "$5" "${@:6}"; }
+
+# timed FILE MODEL BATCH SIZE: the forms of a step's operators.
+timed() {
 	for precision in "" -mixed; do
-		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet18$precision.csv"
+		"$bin/gpu" forms "${where[@]}" -model "$2" -batch "$3" -size "$4" $precision -out "$1$precision.csv"
 	done
 }
 
-forms50() {
-	local a=(-model resnet50 -batch 256 -size 224)
-	[ -z "$small" ] || a=(-model resnet50 -batch 2 -size 64)
-	for precision in "" -mixed; do
-		"$bin/gpu" forms "${where[@]}" "${a[@]}" $precision -out "$out/forms_resnet50$precision.csv"
-	done
-}
+forms18() { timed "$out/forms_resnet18" "${first[@]}"; }
+forms50() { timed "$out/forms_resnet50" "${second[@]}"; }
 
 train() {
 	: "${DATA:?set DATA to the folder of the binary files of CIFAR-10}"
