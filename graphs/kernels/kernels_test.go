@@ -162,6 +162,20 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestUnknownInput: the result of a kernel that serves several types is not that
+// of the first one where an input of unknown type would go with it and another
+// would not.
+func TestUnknownInput(t *testing.T) {
+	half := func(to string) *onnx.NodeProto {
+		return node("Cast", []string{"w"}, []string{to}, onnx.AttrInt("to", int64(onnx.TensorProto_FLOAT16)))
+	}
+	m := model(21, node("theirs:Map", []string{"x"}, []string{"u"}), half("a"), half("b"), half("m"), half("v"),
+		node("BatchNormalization", []string{"u", "a", "b", "m", "v"}, []string{"y"}), node("Cast", []string{"y"}, []string{"z"}, onnx.AttrInt("to", 1)))
+	if r := kernels.CUDA().With("theirs").Place(m); len(r.Unwanted()) > 0 {
+		t.Errorf("%+v", r.Unwanted())
+	}
+}
+
 // TestSubgraphs: the body of a loop counts too.
 func TestSubgraphs(t *testing.T) {
 	body := &onnx.GraphProto{

@@ -90,6 +90,9 @@ func (l *List) infer(n *onnx.NodeProto, opset, k int, known map[string]value) va
 	}
 	if e := l.operators[operator{n.GetDomain(), n.GetOpType()}]; e != nil {
 		for _, kernel := range e.serving(opset) {
+			if where, _ := kernel.misfit(n, known); where != "" {
+				continue
+			}
 			for _, g := range kernel.groups {
 				if !g.holds(true, k) {
 					continue
