@@ -3,11 +3,13 @@ package lower
 import (
 	"slices"
 	"testing"
+
+	"github.com/ortrain/ortrain/graphs/kernels"
 )
 
 // TestKernelsAreMeasured: with CUDA's kernel library its operators are among the
 // forms that are timed, first by the rule, each in a model that a session can load:
-// every name is written before it is read. Maps come and go with channels last, as
+// every name is written before it is read, and no node is left to the CPU. Maps come and go with channels last, as
 // within a step, so a kernel's model converts nothing but weights.
 func TestKernelsAreMeasured(t *testing.T) {
 	for _, half := range []bool{false, true} {
@@ -24,6 +26,9 @@ func TestKernelsAreMeasured(t *testing.T) {
 				m, err := ProbeLoop(n, form, o)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if away := kernels.CUDA().With(KernelDomain).Place(m).Unwanted(); len(away) > 0 {
+					t.Errorf("half %v: %s in form %s would be refused: %+v", half, kind, form, away)
 				}
 				body := m.Graph.Node[0].Attribute[0].G
 				known := map[string]bool{"trip": true, "go": true, "before": true}
