@@ -74,33 +74,38 @@ func emitAvgPoolPadded(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
-// emitMaxPoolScatter takes the places of the maxima from MaxPool, which sees to
-// the first in row-major order, and adds to them. The sums are atomic: where
-// windows overlap, their order and with it the last digit may vary.
+// emitMaxPoolScatter takes the places of the maxima from MaxPool and adds to them.
+// The gradient belongs to the first of equal ones in row-major order, but CUDA's
+// kernel goes down the columns (max_pool_with_index.cu), so it gets the maps with
+// rows and columns exchanged. The sums are atomic: where windows overlap, their
+// order and with it the last digit may vary.
 func emitMaxPoolScatter(e *Emitter, n *ir.Node) bool {
 	x, dy := n.In[1], n.In[0]
 	s, a := x.Shape, n.Op.(ir.MaxPoolGrad).PoolAttr
-	h, w := s[2]+a.Pad[0]+a.Pad[2], s[3]+a.Pad[1]+a.Pad[3]
-	if s[0]*s[1]*s[2] < 2 {
+	if s[0]*s[1]*s[3] < 2 {
 		return false // see emitMaxPoolIndices
 	}
 	in, size := e.in(x), s
 	if !a.Evenly() {
-		in, size = e.padMap(x, a, float32(math.Inf(-1))), ir.Shape{s[0], s[1], h, w}
+		p := a.Pad
+		in, size = e.padMap(x, a, float32(math.Inf(-1))), ir.Shape{s[0], s[1], s[2] + p[0] + p[2], s[3] + p[1] + p[3]}
 		a.Pad = [4]int{}
 	}
+	swap := onnx.AttrInts("perm", 0, 1, 3, 2)
+	turn := func(v string) string { return e.do("Transpose", []string{v}, swap) }
+	turned := ir.PoolAttr{Kernel: [2]int{a.Kernel[1], a.Kernel[0]}, Stride: [2]int{a.Stride[1], a.Stride[0]}, Pad: [4]int{a.Pad[1], a.Pad[0], a.Pad[3], a.Pad[2]}}
 	index := e.tmp("index")
-	e.emit("MaxPool", []string{in}, []string{e.tmp("max"), index}, poolAttrs(a)...)
-	flat := e.reshape(e.in(dy), -1)
+	e.emit("MaxPool", []string{turn(in)}, []string{e.tmp("max"), index}, poolAttrs(turned)...)
+	flat := e.reshape(turn(e.in(dy)), -1)
 	d := e.do("ScatterElements", []string{e.zerosLike(flat, size.Size()), e.reshape(index, -1), flat},
 		onnx.AttrInt("axis", 0), onnx.AttrString("reduction", "add"))
+	d = e.reshape(d, size[0], size[1], size[3], size[2])
 	if size.Equal(s) {
-		e.emit("Reshape", []string{d, e.ints(s...)}, []string{e.out(n.Out[0])})
+		e.emit("Transpose", []string{d}, []string{e.out(n.Out[0])}, swap)
 		return true
 	}
 	p := n.Op.(ir.MaxPoolGrad).Pad
-	d = e.reshape(d, size...)
-	e.emit("Slice", []string{d, e.ints(p[0], p[1]), e.ints(p[0]+s[2], p[1]+s[3]), e.ints(2, 3)}, []string{e.out(n.Out[0])})
+	e.emit("Slice", []string{turn(d), e.ints(p[0], p[1]), e.ints(p[0]+s[2], p[1]+s[3]), e.ints(2, 3)}, []string{e.out(n.Out[0])})
 	return true
 }
 

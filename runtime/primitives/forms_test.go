@@ -207,6 +207,19 @@ func variants() map[string]lower.Options {
 	return v
 }
 
+// decided leaves out maps with equal numbers where CUDA's max-pooling gradient runs
+// on the CPU provider: of equal numbers CUDA's MaxPool finds the first of a column, the CPU's
+// that of a row, and the gradient's form counts on the former.
+func decided(cases []solved, o lower.Options) []solved {
+	if o.Provider != lower.CUDA || ortest.Provider() != lower.CPU || cases[0].op.Kind() != "MaxPoolGrad" {
+		return cases
+	}
+	return slices.DeleteFunc(slices.Clone(cases), func(c solved) bool {
+		x := c.in[1].Data
+		return len(slices.Compact(slices.Sorted(slices.Values(x)))) < len(x)
+	})
+}
+
 // kernels lowers for the kernel library, with work divided in two.
 func kernels() lower.Options {
 	return lower.Options{Provider: "cpu", Block: runtime.ChannelBlock(), Kernels: true, Threads: 2}
@@ -227,6 +240,7 @@ func TestForms(t *testing.T) {
 			}
 			t.Run(kind+"/chosen_"+layout, func(t *testing.T) {
 				t.Parallel()
+				cases := decided(cases, o)
 				if kept := applicable(t, cases, o); len(kept) < len(cases) {
 					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
 				}
@@ -246,6 +260,7 @@ func TestForms(t *testing.T) {
 						t.Skip("there is no kernel library: make kernels-cuda builds it")
 					}
 				}
+				cases := decided(cases, o)
 				kept := applicable(t, cases, o)
 				if len(kept) < min(3, len(cases)) {
 					t.Fatalf("applies to %d of %d cases", len(kept), len(cases))
