@@ -80,7 +80,7 @@ func TestHalf(t *testing.T) {
 						t.Skip("there is no kernel library: make kernels-cuda builds it")
 					}
 				}
-				kept := applicable(t, cases, o)
+				kept := applicable(t, decided(cases, o), o)
 				worst := compare(t, t.Name(), kept, atEdge, o)
 				t.Logf("%-45s %3d cases, largest distance %.1g", t.Name(), len(kept), worst)
 			})
