@@ -74,6 +74,9 @@ func emitAvgPoolPadded(e *Emitter, n *ir.Node) bool {
 	return true
 }
 
+// exactOnes is up to where float32 tells whole numbers apart.
+const exactOnes = 1 << 23
+
 // emitMaxPoolScatter takes the places of the maxima from MaxPool and adds to them.
 // The gradient belongs to the first of equal ones in row-major order, but CUDA's
 // kernel goes down the columns (max_pool_with_index.cu), so it gets the maps with
@@ -94,8 +97,13 @@ func emitMaxPoolScatter(e *Emitter, n *ir.Node) bool {
 	swap := onnx.AttrInts("perm", 0, 1, 3, 2)
 	turn := func(v string) string { return e.do("Transpose", []string{v}, swap) }
 	turned := ir.PoolAttr{Kernel: [2]int{a.Kernel[1], a.Kernel[0]}, Stride: [2]int{a.Stride[1], a.Stride[0]}, Pad: [4]int{a.Pad[1], a.Pad[0], a.Pad[3], a.Pad[2]}}
+	// Where nothing in a window is more than its first number less one (NaN, or
+	// numbers of which one is less than the last digit), the kernel reads before
+	// the map.
+	in = turn(e.do("Clip", []string{in, e.scalar(-exactOnes), e.scalar(exactOnes)}))
+	in = e.do("Where", []string{e.do("IsNaN", []string{in}), e.scalar(0), in})
 	index := e.tmp("index")
-	e.emit("MaxPool", []string{turn(in)}, []string{e.tmp("max"), index}, poolAttrs(turned)...)
+	e.emit("MaxPool", []string{in}, []string{e.tmp("max"), index}, poolAttrs(turned)...)
 	flat := e.reshape(turn(e.in(dy)), -1)
 	d := e.do("ScatterElements", []string{e.zerosLike(flat, size.Size()), e.reshape(index, -1), flat},
 		onnx.AttrInt("axis", 0), onnx.AttrString("reduction", "add"))
