@@ -24,7 +24,8 @@ func init() {
 			poolAttrs(n.Op.(ir.MaxPool).PoolAttr)...)
 		return true
 	}})
-	register("MaxPoolGrad", form{name: "taps", rank: worse(1), half: true, emit: func(e *Emitter, n *ir.Node) bool {
+	// Not in float16, which cannot hold a slope as steep as its mask needs.
+	register("MaxPoolGrad", form{name: "taps", rank: worse(1), emit: func(e *Emitter, n *ir.Node) bool {
 		dx := e.maxPoolGrad(n, 1, e.in)
 		e.emit("Reshape", []string{dx, e.ints(n.Out[0].Shape...)}, []string{e.out(n.Out[0])})
 		return true
