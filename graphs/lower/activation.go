@@ -25,8 +25,8 @@ func init() {
 	elementwise("HardSwish", func(e *Emitter, n *ir.Node, in []string, out string) {
 		e.emit("Mul", []string{in[0], e.hardSigmoid(in[0], 1.0/6, 0.5)}, []string{out})
 	})
-	elementwise("Gelu", one("Gelu"))
-	elementwise("GeluTanh", one("Gelu", onnx.AttrString("approximate", "tanh")))
+	elementwise("Gelu", gelu())
+	elementwise("GeluTanh", gelu(onnx.AttrString("approximate", "tanh")))
 	elementwise("HardSigmoid", func(e *Emitter, n *ir.Node, in []string, out string) {
 		op := n.Op.(ir.HardSigmoid)
 		e.emit("HardSigmoid", in, []string{out}, onnx.AttrFloat("alpha", op.Alpha), onnx.AttrFloat("beta", op.Beta))
@@ -163,4 +163,16 @@ func (e *Emitter) inside(y string, low, high float32) string {
 		return e.hardSigmoid(above, steep, 0)
 	}
 	return e.hardSigmoid(e.mul(above, below), steep, 0)
+}
+
+// gelu emits ONNX's Gelu, whose kernel for CUDA wants a dimension.
+func gelu(attrs ...*onnx.AttributeProto) func(*Emitter, *ir.Node, []string, string) {
+	return func(e *Emitter, n *ir.Node, in []string, out string) {
+		if len(n.Out[0].Shape) > 0 {
+			e.emit("Gelu", in, []string{out}, attrs...)
+			return
+		}
+		y := e.do("Gelu", []string{e.reshape(in[0], 1)}, attrs...)
+		e.emit("Squeeze", []string{y, e.ints(0)}, []string{out})
+	}
 }
