@@ -241,7 +241,7 @@ train() {
 	fi
 	say "ours"
 	timeout --preserve-status -s INT "${minutes}m" "$bin/ortrain" train --data cifar10 --data-dir "$DATA" --train-files 'data_batch_[1-5].bin' --test-files "${TEST_FILE:-test_batch.bin}" \
-		"${run[@]}" --model resnet18 --epochs $epochs --lr 0.2 --seed 1 "${recipe[@]}" ${limit[@]+"${limit[@]}"} \
+		"${run[@]}" --model "${first[0]}" --epochs $epochs --lr 0.2 --seed 1 "${recipe[@]}" ${limit[@]+"${limit[@]}"} \
 		--set "schedule.warmup={kind: gradual, epochs: $([ -n "$small" ] && echo 1 || echo 5)}" --set optimizer.weight_decay=5e-4 --set checkpoint.every=5 \
 		--resume auto --out "$ours" || [ -e "$ours/metrics.csv" ] # stopped in time: the next call goes on
 	cp "$ours/metrics.csv" "$out/cifar10_resnet18_ortrain.csv"
