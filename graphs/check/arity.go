@@ -19,7 +19,7 @@ var arities = map[string]arity{
 	"Log": {1, 1, 1, 1}, "Abs": {1, 1, 1, 1}, "Sign": {1, 1, 1, 1}, "Tanh": {1, 1, 1, 1}, "Identity": {1, 1, 1, 1},
 	"Erf": {1, 1, 1, 1}, "Gelu": {1, 1, 1, 1}, "QuickGelu": {1, 1, 1, 1},
 	"Reciprocal": {1, 1, 1, 1}, "HardSigmoid": {1, 1, 1, 1},
-	"Greater": {2, 2, 1, 1}, "Less": {2, 2, 1, 1}, "LessOrEqual": {2, 2, 1, 1}, "Cast": {1, 1, 1, 1}, "Where": {3, 3, 1, 1},
+	"Greater": {2, 2, 1, 1}, "Less": {2, 2, 1, 1}, "LessOrEqual": {2, 2, 1, 1}, "IsNaN": {1, 1, 1, 1}, "Squeeze": {1, 2, 1, 1}, "Cast": {1, 1, 1, 1}, "Where": {3, 3, 1, 1},
 	"Gemm": {2, 3, 1, 1}, "MatMul": {2, 2, 1, 1}, "FusedMatMul": {2, 2, 1, 1},
 	"ReduceSum": {1, 2, 1, 1}, "ReduceMean": {1, 2, 1, 1}, "ReduceSumSquare": {1, 2, 1, 1},
 	"Reshape": {2, 2, 1, 1}, "Flatten": {1, 1, 1, 1}, "Transpose": {1, 1, 1, 1},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/ortrain/ortrain/graphs/check"
 	"github.com/ortrain/ortrain/graphs/ir"
 	"github.com/ortrain/ortrain/graphs/lower"
 	"github.com/ortrain/ortrain/graphs/onnx"
@@ -26,6 +27,13 @@ func load(t testing.TB, g *ir.Graph, o lower.Options) session {
 	m, err := lower.Lower(g, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	encoded, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check.Bytes(encoded); err != nil {
+		t.Error(err) // artifacts would be refused
 	}
 	if o.Provider == lower.CUDA {
 		checkTidy(t, m)
