@@ -17,11 +17,16 @@ import (
 // flatten is a model that hands its input of c×side×side on as its logits.
 func flatten(t *testing.T, c, h, w int64) *onnx.ModelProto {
 	t.Helper()
-	m, err := onnx.Unmarshal(ortest.Graph{
+	return modelOf(t, ortest.Graph{
 		Inputs:  []*onnx.ValueInfoProto{ortest.Floats(artifact.Images, -1, c, h, w)},
 		Outputs: []*onnx.ValueInfoProto{ortest.Floats(artifact.Logits, -1, c*h*w)},
 		Nodes:   []*onnx.NodeProto{ortest.Node("Flatten", []string{artifact.Images}, []string{artifact.Logits})},
-	}.Bytes(t))
+	})
+}
+
+func modelOf(t *testing.T, g ortest.Graph) *onnx.ModelProto {
+	t.Helper()
+	m, err := onnx.Unmarshal(g.Bytes(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func heaviest(t *testing.T) *onnx.ModelProto {
 		}
 		return x
 	}
-	m, err := onnx.Unmarshal(ortest.Graph{
+	return modelOf(t, ortest.Graph{
 		Inputs:  []*onnx.ValueInfoProto{ortest.Floats(artifact.Images, -1, 2, 4, 4)},
 		Outputs: []*onnx.ValueInfoProto{ortest.Floats(artifact.Logits, -1, 2)},
 		Nodes: []*onnx.NodeProto{
@@ -34,11 +34,7 @@ func heaviest(t *testing.T) *onnx.ModelProto {
 			onnx.Floats("w", []int64{8, 2, 3, 3}, fill(8*2*3*3, 1)),
 			onnx.Floats("v", []int64{2, 32}, append(fill(32, 1), fill(32, -1)...)),
 		},
-	}.Bytes(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	})
 }
 
 // TestNothingSaturates: the weights of a quantised model leave the kernels of a

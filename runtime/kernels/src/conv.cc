@@ -158,15 +158,15 @@ class Primitive {
         arguments_.push_back({a.name, outside_.back().get()});
         continue;
       }
-      memories_.emplace_back(a.inside, cpu());
-      arguments_.push_back({a.name, memories_.back().get()});
-      if (a.result) rearranged_.back().after = dnnl::reorder(memories_.back(), outside_.back());
-      else rearranged_.back().before = dnnl::reorder(outside_.back(), memories_.back());
-      rearranged_.back().inside = memories_.back();
+      Rearranged &r = rearranged_.back();
+      r.inside = memory(a.inside, cpu());
+      arguments_.push_back({a.name, r.inside.get()});
+      if (a.result) r.after = dnnl::reorder(r.inside, outside_.back());
+      else r.before = dnnl::reorder(outside_.back(), r.inside);
     }
     if (pd.scratchpad_desc().get_size() > 0) {
-      memories_.emplace_back(pd.scratchpad_desc(), cpu(), scratch_.data());
-      arguments_.push_back({DNNL_ARG_SCRATCHPAD, memories_.back().get()});
+      scratchpad_ = memory(pd.scratchpad_desc(), cpu(), scratch_.data());
+      arguments_.push_back({DNNL_ARG_SCRATCHPAD, scratchpad_.get()});
     }
   }
   void operator()(std::initializer_list<const float *> addresses) {
@@ -195,7 +195,8 @@ class Primitive {
   dnnl::primitive primitive_;
   dnnl::stream stream_;
   std::vector<float> scratch_;
-  std::vector<memory> outside_, memories_;
+  memory scratchpad_;
+  std::vector<memory> outside_;
   std::vector<Rearranged> rearranged_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
