@@ -66,37 +66,38 @@ func (s start) move(m *artifact.Manifest, state *artifact.State) {
 func check(c config) error {
 	c.noTF32, c.float32Images = true, true
 	failed := 0
-	for i, from := range []start{shifted, drawn, shifted, drawn} {
-		c.mixed = i >= 2
-		tolerance := checkTolerance[from][c.mixed]
-		device, m, err := c.gradients(c.session(), lower.CUDA, from)
-		if err != nil {
-			return err
-		}
-		host, _, err := c.gradients(runtime.Options{}, lower.CPU, from)
-		if err != nil {
-			return err
-		}
-		worst, where, over := 0.0, "", 0
-		for _, p := range m.Parameters {
-			part := func(x []float32) []float32 { return x[p.Offset : p.Offset+p.Size] }
-			d := apart(part(device.gradient), part(host.gradient), norm(host.gradient)*leastNorm[c.mixed])
-			if d > worst || where == "" {
-				worst, where = d, p.Name
+	for _, c.mixed = range []bool{false, true} {
+		for _, from := range []start{shifted, drawn} {
+			tolerance := checkTolerance[from][c.mixed]
+			device, m, err := c.gradients(c.session(), lower.CUDA, from)
+			if err != nil {
+				return err
 			}
-			if d > tolerance {
-				over++
+			host, _, err := c.gradients(runtime.Options{}, lower.CPU, from)
+			if err != nil {
+				return err
 			}
-		}
-		all := apart(device.gradient, host.gradient, 0)
-		row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), string(from), c.layout(), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
-			fmt.Sprintf("%.2g", apart(device.logits, host.logits, 0)), fmt.Sprintf("%.2g", all), fmt.Sprintf("%.2g", worst), where,
-			fmt.Sprint(over), fmt.Sprint(len(m.Parameters)), c.deviceName()}
-		if all > tolerance || from == shifted && over > 0 {
-			failed++
-		}
-		if err := add(c.out, []string{"model", "batch", "size", "precision", "start", "layout", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
-			return err
+			worst, where, over := 0.0, "", 0
+			for _, p := range m.Parameters {
+				part := func(x []float32) []float32 { return x[p.Offset : p.Offset+p.Size] }
+				d := apart(part(device.gradient), part(host.gradient), norm(host.gradient)*leastNorm[c.mixed])
+				if d > worst || where == "" {
+					worst, where = d, p.Name
+				}
+				if d > tolerance {
+					over++
+				}
+			}
+			all := apart(device.gradient, host.gradient, 0)
+			row := []string{c.model, fmt.Sprint(c.batch), fmt.Sprint(c.size), precision(c), string(from), c.layout(), fmt.Sprintf("%.2g", math.Abs(float64(device.loss-host.loss))/float64(host.loss)),
+				fmt.Sprintf("%.2g", apart(device.logits, host.logits, 0)), fmt.Sprintf("%.2g", all), fmt.Sprintf("%.2g", worst), where,
+				fmt.Sprint(over), fmt.Sprint(len(m.Parameters)), c.deviceName()}
+			if all > tolerance || from == shifted && over > 0 {
+				failed++
+			}
+			if err := add(c.out, []string{"model", "batch", "size", "precision", "start", "layout", "loss", "logits", "gradient", "worst tensor", "which", "tensors over", "of", "device"}, row); err != nil {
+				return err
+			}
 		}
 	}
 	if failed > 0 {
